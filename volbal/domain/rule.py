@@ -1,0 +1,275 @@
+"""THE trading rule of volatility balancing. It stands here and nowhere else.
+
+`decide` is one step of the rule: a price and a cell in, a decision out. Live evaluation calls
+it once; a simulation calls it at every tick; the compiled kernel inlines this very source for
+64 parameter combinations at a time. It therefore uses only floats, arithmetic and conditional
+expressions: no branch, no loop, no object but named tuples of floats.
+
+Signs: a positive quantity or notional buys, a negative one sells. Units: prices in account
+currency per share, money in account currency, shares and notional signed, ratios as fractions.
+"""
+
+from typing import NamedTuple
+
+THRESHOLD_TOLERANCE = 1e-9
+"""Relative: a price this near a trigger level is at it, as decimal arithmetic would say."""
+
+SHARE_TOLERANCE = 1e-9
+"""A stock share this near a guardrail is on it."""
+
+LOT_TOLERANCE = 1e-9
+"""In lots: a quantity this little short of a whole lot is that lot."""
+
+DUST = 1e-9
+"""An order below this part of equity is never placed."""
+
+PROPORTIONAL, FIXED_PERCENTAGE, ORIGINAL = 0.0, 1.0, 2.0
+"""`Terms.sizing` as a number."""
+
+(
+    TRIGGERED,
+    GUARDRAIL_REBALANCE,
+    NO_TRIGGER,
+    AT_GUARDRAIL,
+    NO_CASH,
+    NO_SHARES,
+    BELOW_LOT,
+    BELOW_MIN_NOTIONAL,
+    FEE_EXCEEDS_BENEFIT,
+    DAILY_CAP,
+) = (float(code) for code in range(10))
+"""`Decision.reason` as a number: why there is an order, or why there is none."""
+
+
+class Terms(NamedTuple):
+    """A policy as the rule reads it: floats only (SPEC §2); booleans are 0 or 1."""
+
+    trigger_up: float
+    trigger_down: float
+    sizing: float
+    rebalance_ratio: float
+    min_stock_share: float
+    max_stock_share: float
+    auto_rebalance: float
+    max_trade_share: float
+    min_notional: float
+    lot_size: float
+    max_orders_per_day: float
+    commission_rate: float
+    commission_min: float
+    slippage: float
+    withholding_rate: float
+    cash_rate: float
+
+
+class Cell(NamedTuple):
+    """A position at one moment: shares, its own cash, dividends not yet paid, its anchor."""
+
+    shares: float
+    cash: float
+    receivable: float
+    anchor: float
+    orders_today: float
+
+
+class Decision(NamedTuple):
+    """What the rule does at one price, with every number it used.
+
+    trigger: +1 the price fell to the buy level, -1 it rose to the sell level, 0 neither.
+    wish, capped, guarded: signed notional at the price: wished, after the largest trade, after
+    the guardrails. funded, rounded: shares > 0, after cash or shares held, after whole lots.
+    quantity: signed shares of the order, 0 for none; fill_price, notional (>= 0), commission
+    are its execution, shares/cash/anchor/stock_share ``_after`` the cell it leaves.
+    """
+
+    trigger: float
+    equity: float
+    wish: float
+    capped: float
+    guarded: float
+    funded: float
+    rounded: float
+    quantity: float
+    fill_price: float
+    notional: float
+    commission: float
+    shares_after: float
+    cash_after: float
+    anchor_after: float
+    equity_after: float
+    stock_share: float
+    stock_share_after: float
+    reason: float
+
+
+def decide(price: float, cell: Cell, terms: Terms) -> Decision:
+    """Ask the rule what to do at `price` (> 0) with `cell` under `terms`.
+
+    Trigger and wish (SPEC §3.2), then the trims in their order (SPEC §3.3): largest trade,
+    guardrails, cash or shares held, whole lots, smallest notional, daily cap.
+    """
+    stock = cell.shares * price
+    equity = stock + cell.cash + cell.receivable
+
+    trigger = fired_trigger(price, cell.anchor, terms)
+    wish = wished_notional(price, trigger, equity, cell, terms)
+    largest = terms.max_trade_share * equity
+    capped = min(max(wish, -largest), largest)
+
+    to_min = notional_landing_on(terms.min_stock_share, stock, equity, terms)
+    to_max = notional_landing_on(terms.max_stock_share, stock, equity, terms)
+    may_rebalance = terms.auto_rebalance > 0.0
+    lowest = to_min if may_rebalance else min(to_min, 0.0)
+    highest = to_max if may_rebalance else max(to_max, 0.0)
+    guarded = min(max(capped, lowest), highest)
+
+    buys = guarded > 0.0
+    side = 1.0 if buys else -1.0
+    at_fill = 1.0 + side * terms.slippage
+    fill_price = price * at_fill
+    wanted = abs(guarded) * at_fill
+    affordable = min(cell.cash / (1.0 + terms.commission_rate), cell.cash - terms.commission_min)
+    spent = min(wanted, max(affordable, 0.0)) if buys else wanted
+    paid_for = spent / fill_price
+    funded = paid_for if buys else min(paid_for, cell.shares)
+
+    lot = terms.lot_size if terms.lot_size > 0.0 else 1.0
+    whole_lots = floor(funded / lot + LOT_TOLERANCE) * lot
+    whole_lots = whole_lots if buys else min(whole_lots, cell.shares)
+    rounded = whole_lots if terms.lot_size > 0.0 else funded
+
+    notional = rounded * fill_price
+    commission = max(terms.commission_rate * notional, terms.commission_min)
+    cash_left = cell.cash - side * notional - commission
+    shares_left = cell.shares + side * rounded
+    stock_left = shares_left * price
+    equity_left = stock_left + cash_left + cell.receivable
+
+    dust = DUST * equity
+    too_small = (notional < terms.min_notional * (1.0 - THRESHOLD_TOLERANCE)) | (notional <= dust)
+    strays_up = stock_left > (terms.max_stock_share + SHARE_TOLERANCE) * equity_left
+    strays_down = stock_left < (terms.min_stock_share - SHARE_TOLERANCE) * equity_left
+    raises_share = stock_left * equity > stock * equity_left
+    strays = (strays_up & raises_share) | (strays_down & (not raises_share))
+    fee_too_high = (cash_left < -dust) | strays
+    capped_today = cell.orders_today >= terms.max_orders_per_day
+    placed = not (too_small | fee_too_high | capped_today)
+
+    reason = DAILY_CAP
+    reason = FEE_EXCEEDS_BENEFIT if fee_too_high else reason
+    reason = BELOW_MIN_NOTIONAL if too_small else reason
+    reason = BELOW_LOT if rounded <= 0.0 else reason
+    no_funds = NO_CASH if buys else NO_SHARES
+    reason = no_funds if funded <= 0.0 else reason
+    nothing_to_size = NO_CASH if trigger > 0.0 else NO_SHARES
+    unwanted = AT_GUARDRAIL if wish != 0.0 else nothing_to_size
+    unwanted = unwanted if trigger != 0.0 else NO_TRIGGER
+    reason = unwanted if guarded == 0.0 else reason
+    beyond_wish = (guarded > max(capped, 0.0)) | (guarded < min(capped, 0.0))
+    ordered = GUARDRAIL_REBALANCE if beyond_wish else TRIGGERED
+    reason = ordered if placed else reason
+
+    quantity = side * rounded if placed else 0.0
+    notional = notional if placed else 0.0
+    commission = commission if placed else 0.0
+    shares_after = shares_left if placed else cell.shares
+    cash_after = max(cash_left, 0.0) if placed else cell.cash
+    anchor_after = fill_price if placed else cell.anchor
+    stock_after = shares_after * price
+    equity_after = stock_after + cash_after + cell.receivable
+    return Decision(
+        trigger,
+        equity,
+        wish,
+        capped,
+        guarded,
+        funded,
+        rounded,
+        quantity,
+        fill_price,
+        notional,
+        commission,
+        shares_after,
+        cash_after,
+        anchor_after,
+        equity_after,
+        stock_share(stock, equity),
+        stock_share(stock_after, equity_after),
+        reason,
+    )
+
+
+def stock_share(stock: float, equity: float) -> float:
+    """Share of `equity` held in stock; 0 for an empty cell."""
+    return stock / equity if equity > 0.0 else 0.0
+
+
+def fired_trigger(price: float, anchor: float, terms: Terms) -> float:
+    """-1 at or above the sell level, +1 at or below the buy level, 0 between them."""
+    sell_level = anchor * (1.0 + terms.trigger_up)
+    buy_level = anchor * (1.0 - terms.trigger_down)
+    sells = price >= sell_level * (1.0 - THRESHOLD_TOLERANCE)
+    buys = price <= buy_level * (1.0 + THRESHOLD_TOLERANCE)
+    return -1.0 if sells else (1.0 if buys else 0.0)
+
+
+def wished_notional(
+    price: float, trigger: float, equity: float, cell: Cell, terms: Terms
+) -> float:
+    """The order the sizing asks for when the trigger fired, as signed notional at `price`."""
+    distance = cell.anchor / price
+    ratio = terms.rebalance_ratio
+    proportional = (distance - 1.0) * ratio * equity
+    original = trigger * distance * ratio * equity
+    fixed = (cell.cash if trigger > 0.0 else -cell.shares * price) * ratio
+    sized = fixed if terms.sizing == FIXED_PERCENTAGE else proportional
+    sized = original if terms.sizing == ORIGINAL else sized
+    return sized if trigger != 0.0 else 0.0
+
+
+def notional_landing_on(share: float, stock: float, equity: float, terms: Terms) -> float:
+    """Signed notional at the price that brings the stock share exactly to `share`.
+
+    Solves stock + N = share * (equity - cost of N), where the cost is slippage and the larger
+    of the two commissions. 0 where the share is reached already, or where the smallest
+    commission alone carries the cell past it.
+    """
+    gap = share * equity - stock
+    side = 1.0 if gap > 0.0 else -1.0
+    drag = terms.slippage + terms.commission_rate * (1.0 + side * terms.slippage)
+    gap_by_minimum = gap - share * terms.commission_min
+    per_rate = max(1.0 + side * share * drag, DUST)
+    per_minimum = 1.0 + side * share * terms.slippage
+    minimum_binds = gap_by_minimum * per_rate < gap * per_minimum
+    landing = (gap_by_minimum if minimum_binds else gap) / (
+        per_minimum if minimum_binds else per_rate
+    )
+    landing = max(landing, 0.0) if gap > 0.0 else landing
+    return landing if abs(gap) > SHARE_TOLERANCE * equity else 0.0
+
+
+def accrued_dividend(shares: float, per_share: float, withholding_rate: float) -> float:
+    """Net money that `shares` held at the close before an ex-date will be paid."""
+    return shares * per_share * (1.0 - withholding_rate)
+
+
+def anchor_after_ex_date(anchor: float, price: float, per_share: float) -> float:
+    """The anchor follows the price over an ex-date gap; one that would vanish restarts."""
+    lowered = anchor - per_share
+    return lowered if lowered > 0.0 else price
+
+
+def interest(cash: float, cash_rate: float, years: float) -> float:
+    """Simple interest on `cash`; `years` = calendar days since the last tick's date / 365.25."""
+    return cash * (cash_rate * years)
+
+
+def floor(value: float) -> float:
+    """Largest whole number <= value, as float, for value >= 0.
+
+    Adding 2**52 leaves no room for a fraction; `math.floor` would go through an integer, which
+    the compiler cannot do for many lanes at once.
+    """
+    nearest = (value + 4503599627370496.0) - 4503599627370496.0
+    whole = nearest - 1.0 if nearest > value else nearest
+    return whole if value < 4503599627370496.0 else value
