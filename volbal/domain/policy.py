@@ -13,8 +13,8 @@ SIZINGS = {
     "fixed_percentage": rule.FIXED_PERCENTAGE,
     "original": rule.ORIGINAL,
 }
-DEFAULT_RATIO = 1.6667
-DEFAULT_FIXED_RATIO = 0.10
+DEFAULT_RATIOS = {"proportional": 1.6667, "fixed_percentage": 0.10, "original": 1.6667}
+"""`rebalance_ratio` where it is not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,39 @@ SHORTHANDS = {"trigger_threshold": ("trigger_up", "trigger_down")}
 """One name that sets several fields."""
 
 
+def _number(name: str, value: object, bounds: Bounds) -> float:
+    allowed = f"allowed: {bounds}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput(name, f"{value!r} is not a number", allowed)
+    number = float(value)
+    if not math.isfinite(number):
+        raise InvalidInput(name, "not a finite number", allowed)
+    if not bounds.contain(number):
+        hint = " (fractions: 0.03 is 3 %)" if bounds.high == 1.0 and number >= 1.0 else ""
+        raise InvalidInput(name, f"{value} is out of range", allowed + hint)
+    return number
+
+
+def _whole(value: float) -> int:
+    if value != int(value):
+        raise InvalidInput(
+            "max_orders_per_day", f"{value} is not a whole number", "allowed: 1, 2, 3 …"
+        )
+    return int(value)
+
+
+def _boolean(name: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise InvalidInput(name, f"{value!r} is not a boolean", "allowed: true, false")
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The parameters of the rule. All ratios are fractions; money is in account currency.
 
-    Raises InvalidInput for a value outside SPEC §2's bounds. `rebalance_ratio` left out is
-    1.6667, or 0.10 for fixed_percentage sizing.
+    Raises InvalidInput for a value outside SPEC §2's bounds. `rebalance_ratio` not given
+    follows the sizing: 1.6667, or 0.10 for fixed_percentage.
     """
 
     trigger_up: float = 0.03
@@ -94,15 +121,12 @@ class Policy:
             raise InvalidInput(
                 "sizing", f"{self.sizing!r} is not a sizing", f"choose one of {', '.join(SIZINGS)}"
             )
-        if self.rebalance_ratio is None:
-            fixed = self.sizing == "fixed_percentage"
-            object.__setattr__(
-                self, "rebalance_ratio", DEFAULT_FIXED_RATIO if fixed else DEFAULT_RATIO
-            )
         for name in BOOLEANS:
             object.__setattr__(self, name, _boolean(name, getattr(self, name)))
         for name, bounds in BOUNDS.items():
-            object.__setattr__(self, name, _number(name, getattr(self, name), bounds))
+            value = getattr(self, name)
+            if name != "rebalance_ratio" or value is not None:
+                object.__setattr__(self, name, _number(name, value, bounds))
         object.__setattr__(self, "max_orders_per_day", _whole(self.max_orders_per_day))
         if self.min_stock_share >= self.max_stock_share:
             raise InvalidInput(
@@ -119,29 +143,22 @@ class Policy:
 
     @property
     def ratio(self) -> float:
-        """`rebalance_ratio`, resolved."""
-        assert self.rebalance_ratio is not None
+        """`rebalance_ratio`, or the default of the sizing where it is not given."""
+        if self.rebalance_ratio is None:
+            return DEFAULT_RATIOS[self.sizing]
         return self.rebalance_ratio
 
     @property
     def terms(self) -> rule.Terms:
         """This policy as the rule reads it."""
-        return rule.Terms(
-            *(
-                SIZINGS[self.sizing] if name == "sizing" else float(getattr(self, name))
-                for name in rule.Terms._fields
-            )
-        )
+        numbers = {name: getattr(self, name) for name in rule.Terms._fields}
+        numbers["sizing"] = SIZINGS[self.sizing]
+        numbers["rebalance_ratio"] = self.ratio
+        return rule.Terms(**{name: float(number) for name, number in numbers.items()})
 
     def changed(self, changes: Mapping[str, Any]) -> "Policy":
-        """This policy with `changes`: field names or `trigger_threshold` to new values.
-
-        A change of sizing that names no rebalance_ratio takes the new sizing's default.
-        """
-        values = expand(changes)
-        if values.get("sizing", self.sizing) != self.sizing:
-            values.setdefault("rebalance_ratio", None)
-        return replace(self, **values)
+        """This policy with `changes`: field names or `trigger_threshold` to new values."""
+        return replace(self, **expand(changes))
 
 
 FIELDS = tuple(field.name for field in fields(Policy))
@@ -188,30 +205,3 @@ def expand(changes: Mapping[str, Any]) -> dict[str, Any]:
                 )
             expanded[field] = value
     return expanded
-
-
-def _number(name: str, value: object, bounds: Bounds) -> float:
-    allowed = f"allowed: {bounds}"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput(name, f"{value!r} is not a number", allowed)
-    number = float(value)
-    if not math.isfinite(number):
-        raise InvalidInput(name, "not a finite number", allowed)
-    if not bounds.contain(number):
-        hint = " (fractions: 0.03 is 3 %)" if bounds.high == 1.0 and number >= 1.0 else ""
-        raise InvalidInput(name, f"{value} is out of range", allowed + hint)
-    return number
-
-
-def _whole(value: float) -> int:
-    if value != int(value):
-        raise InvalidInput(
-            "max_orders_per_day", f"{value} is not a whole number", "allowed: 1, 2, 3 …"
-        )
-    return int(value)
-
-
-def _boolean(name: str, value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise InvalidInput(name, f"{value!r} is not a boolean", "allowed: true, false")

@@ -1,0 +1,218 @@
+"""What prices must be before anything is computed from them. Nothing is ever repaired."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from volbal.errors import InvalidInput
+from volbal.market.model import BAR_COLUMNS, PriceHistory
+
+RANGE_TOLERANCE = 1e-6
+"""Relative: sources round open, high, low and close apart."""
+
+SMALLEST_TOLD_SPLIT = 1.05
+"""A ratio nearer to 1 is no larger than an ordinary day's move (GOOG 2015-04-27: 1.0027)."""
+
+SPLIT_JUMP_SLACK = 0.25
+"""Part of the split, in logarithms, by which the market may have moved on the same day.
+
+A fixed 2 % would miss AAPL's 4:1 of 2020-08-31, when the stock rose 3.4 %; this is 2 % for a
+ratio of 1.08, 17 % for 2:1."""
+
+SHOWN = 5
+
+Times = npt.NDArray[np.datetime64]
+Numbers = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be used: where it stands in its source, and why."""
+
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where each row of a history stands in its source, such as "line 7", for messages."""
+
+    bars: Sequence[str]
+    dividends: Sequence[str]
+    splits: Sequence[str]
+
+
+class InvalidPrices(InvalidInput):
+    """Rows of a price series cannot be used; `rows` has them all, the sentence the first five."""
+
+    def __init__(self, name: str, rows: Sequence[BadRow]) -> None:
+        self.rows = tuple(rows)
+        listed, count = _listing(rows)
+        super().__init__(
+            "prices",
+            f"{count} {'row' if count == 1 else 'rows'} of {name} cannot be used: {listed}",
+            "correct them at their source; nothing was taken from it",
+        )
+
+
+class UnadjustedPrices(InvalidPrices):
+    """The price jumps by the ratio of a split where the split happened."""
+
+    def __init__(self, name: str, rows: Sequence[BadRow]) -> None:
+        self.rows = tuple(rows)
+        InvalidInput.__init__(
+            self,
+            "prices",
+            f"unadjusted data, {name} is not split-adjusted: {_listing(rows)[0]}",
+            "divide every price and dividend before a split by its ratio, or take split-adjusted "
+            "ones (yfinance with auto_adjust=False)",
+        )
+
+
+def validate(history: PriceHistory, name: str, places: Places | None = None) -> None:
+    """Refuse a history that breaks what its docstring promises, or that no market produces.
+
+    Times rise; closes are finite and > 0; where they exist, open, high and low are too, and high
+    and low enclose open and close; volumes and dividends are finite and >= 0; one dividend a day;
+    ratios are finite and > 0. `name` and `places` say in the message what and where; rows
+    without places are named by their dates. A dividend or split needs no bar on its date.
+    Raises InvalidPrices listing every bad row, UnadjustedPrices where a split shows as a jump.
+    """
+    bars, dividends, splits = history.bars, history.dividends, history.splits
+    if bars.empty:
+        raise InvalidInput("prices", f"{name} has no bar", "at least one is needed")
+    bar_places = places.bars if places else _DatesOf(bars.index)
+    dividend_places = places.dividends if places else _DatesOf(dividends["ex_date"])
+    split_places = places.splits if places else _DatesOf(splits["date"])
+    bad = [
+        *_bad_rows(_bar_checks(bars), bar_places),
+        *_bad_rows(_dividend_checks(dividends), dividend_places),
+        *_bad_rows(_split_checks(splits), split_places),
+    ]
+    if bad:
+        raise InvalidPrices(name, bad)
+    jumps = _split_jumps(bars, splits, bar_places)
+    if jumps:
+        raise UnadjustedPrices(name, jumps)
+
+
+Check = tuple[Mask, Callable[[int], str]]
+"""Which rows are bad, and the reason for the row at a position."""
+
+
+def _bar_checks(bars: pd.DataFrame) -> Iterator[Check]:
+    open_, high, low, close, volume = (bars[name].to_numpy() for name in BAR_COLUMNS)
+    yield _rising(bars.index.to_numpy(), "")
+    yield ~_positive(close), lambda at: f"close {close[at]:.10g} is not a price above 0"
+    yield _price_or_nothing("open", open_)
+    yield _price_or_nothing("high", high)
+    yield _price_or_nothing("low", low)
+    highest = np.fmax(np.fmax(open_, close), low)
+    yield (
+        high < highest * (1.0 - RANGE_TOLERANCE),
+        lambda at: f"high {high[at]:.10g} is below {highest[at]:.10g} of the same bar",
+    )
+    lowest = np.fmin(np.fmin(open_, close), high)
+    yield (
+        low > lowest * (1.0 + RANGE_TOLERANCE),
+        lambda at: f"low {low[at]:.10g} is above {lowest[at]:.10g} of the same bar",
+    )
+    yield (
+        (volume < 0.0) | np.isinf(volume),
+        lambda at: f"volume {volume[at]:.10g} is not a number >= 0",
+    )
+
+
+def _dividend_checks(dividends: pd.DataFrame) -> Iterator[Check]:
+    amounts = dividends["amount"].to_numpy()
+    yield _rising(dividends["ex_date"].to_numpy(), "dividend of ")
+    yield (
+        ~(np.isfinite(amounts) & (amounts >= 0.0)),
+        lambda at: f"dividend {amounts[at]:.10g} is not an amount >= 0",
+    )
+
+
+def _split_checks(splits: pd.DataFrame) -> Iterator[Check]:
+    ratios = splits["ratio"].to_numpy()
+    yield _rising(splits["date"].to_numpy(), "split of ")
+    yield ~_positive(ratios), lambda at: f"split ratio {ratios[at]:.10g} is not above 0"
+
+
+def _rising(times: Times, what: str) -> Check:
+    bad = np.zeros(len(times), dtype=np.bool_)
+    bad[1:] = ~(times[1:] > times[:-1])
+
+    def reason(at: int) -> str:
+        if times[at] == times[at - 1]:
+            return f"{what}{_stamp(times[at])} appears twice"
+        return f"{what}{_stamp(times[at])} stands after {_stamp(times[at - 1])}, dates must rise"
+
+    return bad, reason
+
+
+def _price_or_nothing(name: str, prices: Numbers) -> Check:
+    bad = ~(_positive(prices) | np.isnan(prices))
+    return bad, lambda at: f"{name} {prices[at]:.10g} is not a price above 0"
+
+
+def _positive(prices: Numbers) -> Mask:
+    return np.isfinite(prices) & (prices > 0.0)
+
+
+def _split_jumps(
+    bars: pd.DataFrame, splits: pd.DataFrame, places: "Sequence[str] | _DatesOf"
+) -> list[BadRow]:
+    """The bars whose close differs from the one before by the ratio of a split between them."""
+    closes = bars["close"].to_numpy()
+    jumps = []
+    for date, ratio in zip(splits["date"], splits["ratio"], strict=True):
+        at = int(bars.index.searchsorted(date))
+        if 0 < at < len(closes) and _shows_split(closes[at - 1], closes[at], ratio):
+            reason = (
+                f"close goes from {closes[at - 1]:.10g} to {closes[at]:.10g} "
+                f"at the split of {date:%Y-%m-%d} with ratio {ratio:.10g}"
+            )
+            jumps.append(BadRow(places[at], reason))
+    return jumps
+
+
+def _shows_split(before: float, after: float, ratio: float) -> bool:
+    split = math.log(ratio)
+    told = abs(split) >= math.log(SMALLEST_TOLD_SPLIT) * (1.0 - RANGE_TOLERANCE)
+    return told and abs(math.log(before / after) - split) <= SPLIT_JUMP_SLACK * abs(split)
+
+
+def _bad_rows(checks: Iterator[Check], places: "Sequence[str] | _DatesOf") -> list[BadRow]:
+    found = [(int(at), reason) for bad, reason in checks if bad.any() for at in np.flatnonzero(bad)]
+    found.sort(key=lambda row: row[0])
+    return [BadRow(places[at], reason(at)) for at, reason in found]
+
+
+def _listing(rows: Sequence[BadRow]) -> tuple[str, int]:
+    """The first rows with all their reasons, and the number of different rows."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        reasons.setdefault(row.place, []).append(row.reason)
+    shown = [f"{place}: {', '.join(why)}" for place, why in list(reasons.items())[:SHOWN]]
+    rest = len(reasons) - len(shown)
+    return "; ".join([*shown, f"and {rest} more"] if rest else shown), len(reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class _DatesOf:
+    """Names rows by their dates, only when asked: valid data pays nothing for it."""
+
+    times: "pd.Index | pd.Series"
+
+    def __getitem__(self, at: int) -> str:
+        return _stamp(self.times.to_numpy()[at])
+
+
+def _stamp(time: np.datetime64) -> str:
+    stamp = pd.Timestamp(time)
+    return f"{stamp:%Y-%m-%d}" if stamp == stamp.normalize() else f"{stamp:%Y-%m-%d %H:%M:%S}"
