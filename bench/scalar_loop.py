@@ -118,7 +118,9 @@ RESULTS = 28
 
 
 @numba.njit(error_model="numpy")
-def _replay_all(columns, price, years, age, per_share, ex_tick, pay_tick, start, days, centred, out):
+def _replay_all(
+    columns, price, years, age, per_share, ex_tick, pay_tick, start, days, centred, out
+):
     for cell in range(columns.shape[1]):
         c = columns[:, cell]
         terms = Terms(

@@ -19,10 +19,14 @@ class InvalidInput(VolbalError):
     """A value cannot be used; names the field, the value and what is allowed."""
 
     def __init__(self, field: str, problem: str, allowed: str) -> None:
+        super().__init__(field, problem, allowed)
         self.field = field
         self.allowed = allowed
         self.code = f"invalid_{field}"
-        super().__init__(f"{field}: {problem}; {allowed}.")
+        self.message = f"{field}: {problem}; {allowed}."
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class PriceUnavailable(VolbalError):

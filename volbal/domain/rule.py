@@ -40,6 +40,20 @@ PROPORTIONAL, FIXED_PERCENTAGE, ORIGINAL = 0.0, 1.0, 2.0
 ) = (float(code) for code in range(10))
 """`Decision.reason` as a number: why there is an order, or why there is none."""
 
+REASONS = (
+    "triggered",
+    "guardrail_rebalance",
+    "no_trigger",
+    "at_guardrail",
+    "no_cash",
+    "no_shares",
+    "below_lot",
+    "below_min_notional",
+    "fee_exceeds_benefit",
+    "daily_cap",
+)
+"""The same by name, in the order of their numbers."""
+
 
 class Terms(NamedTuple):
     """A policy as the rule reads it: floats only (SPEC §2); booleans are 0 or 1."""
@@ -115,63 +129,36 @@ def decide(price: float, cell: Cell, terms: Terms) -> Decision:
     wish = wished_notional(price, trigger, equity, cell, terms)
     largest = terms.max_trade_share * equity
     capped = min(max(wish, -largest), largest)
-
-    to_min = notional_landing_on(terms.min_stock_share, stock, equity, terms)
-    to_max = notional_landing_on(terms.max_stock_share, stock, equity, terms)
-    may_rebalance = terms.auto_rebalance > 0.0
-    lowest = to_min if may_rebalance else min(to_min, 0.0)
-    highest = to_max if may_rebalance else max(to_max, 0.0)
-    guarded = min(max(capped, lowest), highest)
+    guarded = within_guardrails(capped, stock, equity, terms)
 
     buys = guarded > 0.0
     side = 1.0 if buys else -1.0
-    at_fill = 1.0 + side * terms.slippage
-    fill_price = price * at_fill
-    wanted = abs(guarded) * at_fill
-    affordable = min(cell.cash / (1.0 + terms.commission_rate), cell.cash - terms.commission_min)
-    spent = min(wanted, max(affordable, 0.0)) if buys else wanted
-    paid_for = spent / fill_price
-    funded = paid_for if buys else min(paid_for, cell.shares)
+    fill_price = price * (1.0 + side * terms.slippage)
+    funded = funded_shares(abs(guarded), side, fill_price, cell, terms)
+    rounded = whole_lots(funded, terms.lot_size)
+    rounded = rounded if buys else min(rounded, cell.shares)
 
-    lot = terms.lot_size if terms.lot_size > 0.0 else 1.0
-    whole_lots = floor(funded / lot + LOT_TOLERANCE) * lot
-    whole_lots = whole_lots if buys else min(whole_lots, cell.shares)
-    rounded = whole_lots if terms.lot_size > 0.0 else funded
-
-    notional = rounded * fill_price
-    commission = max(terms.commission_rate * notional, terms.commission_min)
-    cash_left = cell.cash - side * notional - commission
+    gross = rounded * fill_price
+    fee = max(terms.commission_rate * gross, terms.commission_min)
+    cash_left = cell.cash - side * gross - fee
     shares_left = cell.shares + side * rounded
     stock_left = shares_left * price
     equity_left = stock_left + cash_left + cell.receivable
 
     dust = DUST * equity
-    too_small = (notional < terms.min_notional * (1.0 - THRESHOLD_TOLERANCE)) | (notional <= dust)
-    strays_up = stock_left > (terms.max_stock_share + SHARE_TOLERANCE) * equity_left
-    strays_down = stock_left < (terms.min_stock_share - SHARE_TOLERANCE) * equity_left
-    raises_share = stock_left * equity > stock * equity_left
-    strays = (strays_up & raises_share) | (strays_down & (not raises_share))
+    too_small = (gross < terms.min_notional * (1.0 - THRESHOLD_TOLERANCE)) | (gross <= dust)
+    strays = strays_further(stock, equity, stock_left, equity_left, terms)
     fee_too_high = (cash_left < -dust) | strays
     capped_today = cell.orders_today >= terms.max_orders_per_day
     placed = not (too_small | fee_too_high | capped_today)
 
-    reason = DAILY_CAP
-    reason = FEE_EXCEEDS_BENEFIT if fee_too_high else reason
-    reason = BELOW_MIN_NOTIONAL if too_small else reason
-    reason = BELOW_LOT if rounded <= 0.0 else reason
-    no_funds = NO_CASH if buys else NO_SHARES
-    reason = no_funds if funded <= 0.0 else reason
-    nothing_to_size = NO_CASH if trigger > 0.0 else NO_SHARES
-    unwanted = AT_GUARDRAIL if wish != 0.0 else nothing_to_size
-    unwanted = unwanted if trigger != 0.0 else NO_TRIGGER
-    reason = unwanted if guarded == 0.0 else reason
     beyond_wish = (guarded > max(capped, 0.0)) | (guarded < min(capped, 0.0))
-    ordered = GUARDRAIL_REBALANCE if beyond_wish else TRIGGERED
-    reason = ordered if placed else reason
+    reason = reason_against(trigger, wish, guarded, funded, rounded, too_small, fee_too_high)
+    reason = (GUARDRAIL_REBALANCE if beyond_wish else TRIGGERED) if placed else reason
 
     quantity = side * rounded if placed else 0.0
-    notional = notional if placed else 0.0
-    commission = commission if placed else 0.0
+    notional = gross if placed else 0.0
+    commission = fee if placed else 0.0
     shares_after = shares_left if placed else cell.shares
     cash_after = max(cash_left, 0.0) if placed else cell.cash
     anchor_after = fill_price if placed else cell.anchor
@@ -213,9 +200,7 @@ def fired_trigger(price: float, anchor: float, terms: Terms) -> float:
     return -1.0 if sells else (1.0 if buys else 0.0)
 
 
-def wished_notional(
-    price: float, trigger: float, equity: float, cell: Cell, terms: Terms
-) -> float:
+def wished_notional(price: float, trigger: float, equity: float, cell: Cell, terms: Terms) -> float:
     """The order the sizing asks for when the trigger fired, as signed notional at `price`."""
     distance = cell.anchor / price
     ratio = terms.rebalance_ratio
@@ -225,6 +210,20 @@ def wished_notional(
     sized = fixed if terms.sizing == FIXED_PERCENTAGE else proportional
     sized = original if terms.sizing == ORIGINAL else sized
     return sized if trigger != 0.0 else 0.0
+
+
+def within_guardrails(wanted: float, stock: float, equity: float, terms: Terms) -> float:
+    """`wanted` (signed notional) clamped between the orders that land on the two guardrails.
+
+    Without auto_rebalance the guardrails only shrink an order: never enlarge it, turn it round
+    or make one.
+    """
+    to_min = notional_landing_on(terms.min_stock_share, stock, equity, terms)
+    to_max = notional_landing_on(terms.max_stock_share, stock, equity, terms)
+    may_rebalance = terms.auto_rebalance > 0.0
+    lowest = to_min if may_rebalance else min(to_min, 0.0)
+    highest = to_max if may_rebalance else max(to_max, 0.0)
+    return min(max(wanted, lowest), highest)
 
 
 def notional_landing_on(share: float, stock: float, equity: float, terms: Terms) -> float:
@@ -246,6 +245,59 @@ def notional_landing_on(share: float, stock: float, equity: float, terms: Terms)
     )
     landing = max(landing, 0.0) if gap > 0.0 else landing
     return landing if abs(gap) > SHARE_TOLERANCE * equity else 0.0
+
+
+def funded_shares(
+    notional: float, side: float, fill_price: float, cell: Cell, terms: Terms
+) -> float:
+    """Shares (>= 0) for `notional` at the price that cash (fee included) or shares allow."""
+    wanted = notional * (1.0 + side * terms.slippage)
+    spendable = min(cell.cash / (1.0 + terms.commission_rate), cell.cash - terms.commission_min)
+    spent = min(wanted, max(spendable, 0.0)) if side > 0.0 else wanted
+    shares = spent / fill_price
+    return shares if side > 0.0 else min(shares, cell.shares)
+
+
+def whole_lots(shares: float, lot_size: float) -> float:
+    """`shares` (>= 0) cut to whole lots; a lot size of 0 allows fractions."""
+    lot = lot_size if lot_size > 0.0 else 1.0
+    lots = floor(shares / lot + LOT_TOLERANCE) * lot
+    return lots if lot_size > 0.0 else shares
+
+
+def strays_further(
+    stock: float, equity: float, stock_left: float, equity_left: float, terms: Terms
+) -> bool:
+    """Whether an order leaves the cell outside a guardrail and further out than it was.
+
+    Only a commission of about the order's own size can do that. Products instead of quotients:
+    both equities are >= 0.
+    """
+    above = stock_left > (terms.max_stock_share + SHARE_TOLERANCE) * equity_left
+    below = stock_left < (terms.min_stock_share - SHARE_TOLERANCE) * equity_left
+    rises = stock_left * equity > stock * equity_left
+    return (above & rises) | (below & (not rises))
+
+
+def reason_against(
+    trigger: float,
+    wish: float,
+    guarded: float,
+    funded: float,
+    rounded: float,
+    too_small: bool,
+    fee_too_high: bool,
+) -> float:
+    """Why no order is placed: the first trim that left nothing of it."""
+    buys = guarded > 0.0 if guarded != 0.0 else trigger > 0.0
+    out_of_funds = NO_CASH if buys else NO_SHARES
+    unwanted = AT_GUARDRAIL if wish != 0.0 else out_of_funds
+    unwanted = unwanted if trigger != 0.0 else NO_TRIGGER
+    reason = FEE_EXCEEDS_BENEFIT if fee_too_high else DAILY_CAP
+    reason = BELOW_MIN_NOTIONAL if too_small else reason
+    reason = reason if rounded > 0.0 else BELOW_LOT
+    reason = reason if funded > 0.0 else out_of_funds
+    return reason if guarded != 0.0 else unwanted
 
 
 def accrued_dividend(shares: float, per_share: float, withholding_rate: float) -> float:

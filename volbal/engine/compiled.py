@@ -37,7 +37,7 @@ def _use_cache_of_these_sources() -> None:
         except OSError:
             continue
         if os.access(folder / digest, os.W_OK):
-            numba.config.CACHE_DIR = str(folder / digest)
+            numba.config.CACHE_DIR = str(folder / digest)  # type: ignore[attr-defined]  # set at run time
             return
 
 

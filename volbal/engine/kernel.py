@@ -13,9 +13,10 @@ from typing import Final
 import numba
 import numpy as np
 
+from volbal.domain.policy import Policy
 from volbal.domain.rule import SHARE_TOLERANCE, Cell, Terms
 from volbal.engine.compiled import RULE
-from volbal.engine.paths import Floats, PricePath
+from volbal.engine.paths import Floats, PricePath, price_path
 
 LANES: Final = 64
 """Policies per batch; measured best between 64 and 128."""
@@ -358,9 +359,6 @@ def _aligned(size: int) -> Floats:
 
 def warm_up() -> None:
     """Compile the kernel (or load it from numba's cache) by replaying two ticks."""
-    from volbal.domain.policy import Policy
-    from volbal.engine.paths import price_path
-
     times = np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[s]")
     path = price_path(times, np.array([100.0, 97.0]))
     replay(path, np.array([Policy().terms]).T, 50.0, 5000.0)

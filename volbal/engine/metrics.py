@@ -3,6 +3,7 @@
 A metric that is undefined for a cell is NaN here and null with a reason wherever it is shown.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,7 @@ from volbal.engine.kernel import STATE
 from volbal.engine.paths import Floats, Ints, PricePath
 
 TRADING_DAYS = 252
+ANNUAL = math.sqrt(TRADING_DAYS)
 NO_SPREAD = 1e-12
 """Daily returns whose standard deviation is below this do not vary."""
 
@@ -88,9 +90,7 @@ METRICS: tuple[Metric, ...] = (
         "down",
         "root mean square of the daily drawdowns: depth and length of the falls",
     ),
-    Metric(
-        "positive_days", "Positive days", "ratio", "up", "share of days on which equity rose"
-    ),
+    Metric("positive_days", "Positive days", "ratio", "up", "share of days on which equity rose"),
     Metric(
         "win_rate",
         "Win rate",
@@ -233,9 +233,9 @@ def streamed_metrics(
         values = {
             "total_return": growth - 1.0,
             "cagr": cagr,
-            "volatility": deviation * np.sqrt(TRADING_DAYS),
-            "sharpe_ratio": _ratio(mean, deviation) * np.sqrt(TRADING_DAYS),
-            "sortino_ratio": _ratio(mean, downside) * np.sqrt(TRADING_DAYS),
+            "volatility": deviation * ANNUAL,
+            "sharpe_ratio": _ratio(mean, deviation) * ANNUAL,
+            "sortino_ratio": _ratio(mean, downside) * ANNUAL,
             "max_drawdown": end["drawdown"],
             "calmar_ratio": _ratio(cagr, -end["drawdown"]),
             "ulcer_index": np.sqrt(end["drawdown_squares"] / (days + 1)),
@@ -339,7 +339,7 @@ def _information_ratio(
         end["excess_squares"] - 2.0 * shift * end["excess_by_stock"] + shift * shift * squares
     )
     deviation = np.sqrt(np.maximum(tracking_squares, 0.0) / (days - 1))
-    return _ratio(tracking_mean, deviation) * np.sqrt(TRADING_DAYS)
+    return _ratio(tracking_mean, deviation) * ANNUAL
 
 
 def _combined(path: PricePath, dividend: Floats, years: Floats) -> tuple[Floats, Floats]:
@@ -349,7 +349,12 @@ def _combined(path: PricePath, dividend: Floats, years: Floats) -> tuple[Floats,
     """
     price_mean, dividend_mean, years_mean = (series.mean() for series in path.days)
     p, d, y = (series - series.mean() for series in path.days)
-    mean = price_mean + dividend_mean * dividend + years_mean * years
-    squares = (p * p).sum() + dividend * dividend * (d * d).sum() + years * years * (y * y).sum()
-    cross = dividend * (p * d).sum() + years * (p * y).sum() + dividend * years * (d * y).sum()
-    return mean, squares + 2.0 * cross
+    mean: Floats = price_mean + dividend_mean * dividend + years_mean * years
+    squares: Floats = (
+        (p * p).sum() + dividend * dividend * (d * d).sum() + years * years * (y * y).sum()
+    )
+    cross: Floats = (
+        dividend * (p * d).sum() + years * (p * y).sum() + dividend * years * (d * y).sum()
+    )
+    squares = squares + 2.0 * cross
+    return mean, squares

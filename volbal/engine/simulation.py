@@ -11,7 +11,7 @@ import numpy as np
 
 from volbal.domain import rule
 from volbal.domain.rule import Cell, Decision, Terms
-from volbal.engine.metrics import METRICS, NO_SPREAD, TRADING_DAYS, hold
+from volbal.engine.metrics import ANNUAL, METRICS, NO_SPREAD, TRADING_DAYS, hold
 from volbal.engine.paths import Floats, Ints, PricePath
 
 SHARE_TOLERANCE = rule.SHARE_TOLERANCE
@@ -108,7 +108,10 @@ class _Book:
     """The cell while it is replayed, and everything written down about it."""
 
     def __init__(self, path: PricePath, terms: Terms, shares: float, cash: float) -> None:
-        first = float(path.price[0])
+        self.prices: list[float] = path.price.tolist()
+        self.years: list[float] = path.years.tolist()
+        self.age: list[float] = path.age.tolist()
+        first = self.prices[0]
         self.path = path
         self.terms = terms
         self.cell = Cell(shares, cash, 0.0, first, 0.0)
@@ -132,9 +135,9 @@ class _Book:
         self._pay_dividends(tick)
         self._accrue_dividends(tick)
         cash = self.cell.cash
-        earned = rule.interest(cash, terms.cash_rate, float(path.years[tick]))
+        earned = rule.interest(cash, terms.cash_rate, self.years[tick])
         self.cell = self.cell._replace(cash=cash + earned)
-        done = rule.decide(float(path.price[tick]), self.cell, terms)
+        done = rule.decide(self.prices[tick], self.cell, terms)
         if done.quantity != 0.0:
             self._fill(tick, done)
         self.decisions.append(done)
@@ -158,7 +161,7 @@ class _Book:
             per_share = float(moved.per_share[index])
             shares = self.cell.shares
             net = rule.accrued_dividend(shares, per_share, self.terms.withholding_rate)
-            price = float(self.path.price[tick])
+            price = self.prices[tick]
             self.pending[moved.slot[index]] = net
             self.cell = self.cell._replace(
                 receivable=sum(self.pending),
@@ -169,7 +172,7 @@ class _Book:
             self.next_accrual += 1
 
     def _fill(self, tick: int, done: Decision) -> None:
-        cell, age = self.cell, float(self.path.age[tick])
+        cell, age = self.cell, self.age[tick]
         gain = held_days = 0.0
         if done.quantity > 0.0:
             paid = cell.shares * self.average_cost + done.notional + done.commission
@@ -229,60 +232,82 @@ def held_equity(recording: Recording, stock_share: float) -> Floats:
     return np.concatenate([*hold(path, shares, capital * (1.0 - stock_share), *rates)])
 
 
-def metrics(recording: Recording) -> dict[str, float]:
-    """Every metric of SPEC §8 and cvar_95 from the recorded path; NaN where undefined."""
-    path = recording.path
-    equity = recording.daily_equity
+def curve_metrics(equity: Floats, years: float) -> dict[str, float]:
+    """The metrics that follow from daily equity V_0..V_n alone; NaN where undefined.
+
+    equity: shape (n + 1,), > 0; years: calendar time from first to last.
+    """
     returns = equity[1:] / equity[:-1] - 1.0
     falls = drawdowns(equity)
-    years = path.total_years
     growth = float(equity[-1] / equity[0])
     cagr = _annual(growth, years)
-    matched = matched_returns(recording)
-    sells = [fill for fill in recording.fills if fill.quantity < 0.0]
-    bought = sum(fill.notional for fill in recording.fills if fill.quantity > 0.0)
-    sold_shares = -sum(fill.quantity for fill in sells)
-    losses = -sum(fill.gain for fill in sells if fill.gain <= 0.0)
-    gains = sum(fill.gain for fill in sells if fill.gain > 0.0)
-    held = sum(-fill.quantity * fill.held_days for fill in sells)
-    shares = recording.stock_share[1:]
-    inside = (shares >= recording.terms.min_stock_share - SHARE_TOLERANCE) & (
-        shares <= recording.terms.max_stock_share + SHARE_TOLERANCE
-    )
-    alpha, beta = _regression(returns, stock_returns(recording))
-    annual = math.sqrt(TRADING_DAYS)
     mean, deviation = _mean(returns), _deviation(returns)
-    values = {
+    downside = math.sqrt(_mean(np.minimum(returns, 0.0) ** 2))
+    return {
         "total_return": growth - 1.0,
         "cagr": cagr,
-        "volatility": deviation * annual,
-        "sharpe_ratio": _ratio(mean, deviation) * annual,
-        "sortino_ratio": _ratio(mean, math.sqrt(_mean(np.minimum(returns, 0.0) ** 2))) * annual,
+        "volatility": deviation * ANNUAL,
+        "sharpe_ratio": _ratio(mean, deviation) * ANNUAL,
+        "sortino_ratio": _ratio(mean, downside) * ANNUAL,
         "max_drawdown": float(falls.min()),
         "calmar_ratio": _ratio(cagr, -float(falls.min())),
         "ulcer_index": math.sqrt(_mean(falls**2)),
         "positive_days": _mean((equity[1:] > equity[:-1]).astype(float)),
+        "cvar_95": expected_shortfall(returns),
+    }
+
+
+def metrics(recording: Recording) -> dict[str, float]:
+    """Every metric of SPEC §8 and cvar_95 from the recorded path; NaN where undefined."""
+    equity = recording.daily_equity
+    years = recording.path.total_years
+    curve = curve_metrics(equity, years)
+    return (
+        {metric.name: math.nan for metric in METRICS}
+        | curve
+        | _fill_metrics(recording, float(equity.mean()), years)
+        | _comparison_metrics(recording, equity, curve["cagr"])
+    )
+
+
+def _fill_metrics(recording: Recording, mean_equity: float, years: float) -> dict[str, float]:
+    fills, terms = recording.fills, recording.terms
+    sells = [fill for fill in fills if fill.quantity < 0.0]
+    bought = sum(fill.notional for fill in fills if fill.quantity > 0.0)
+    sold = sum(fill.notional for fill in sells)
+    gains = sum(fill.gain for fill in sells if fill.gain > 0.0)
+    losses = -sum(fill.gain for fill in sells if fill.gain <= 0.0)
+    held = sum(-fill.quantity * fill.held_days for fill in sells)
+    shares = recording.stock_share[1:]
+    inside = (shares >= terms.min_stock_share - SHARE_TOLERANCE) & (
+        shares <= terms.max_stock_share + SHARE_TOLERANCE
+    )
+    return {
         "win_rate": _ratio(sum(fill.gain > 0.0 for fill in sells), len(sells)),
         "profit_factor": _ratio(gains, losses),
-        "avg_holding_days": _ratio(held, sold_shares),
-        "fill_count": float(len(recording.fills)),
-        "turnover": _ratio(min(bought, sum(fill.notional for fill in sells)), years)
-        / _mean(equity),
-        "total_commissions": sum(fill.commission for fill in recording.fills),
+        "avg_holding_days": _ratio(held, -sum(fill.quantity for fill in sells)),
+        "fill_count": float(len(fills)),
+        "turnover": _ratio(min(bought, sold) / mean_equity, years),
+        "total_commissions": sum(fill.commission for fill in fills),
         "total_dividends": sum(dividend.net for dividend in recording.dividends),
         "time_in_guardrails": _mean(inside.astype(float)),
         "avg_stock_share": recording.average_share,
+    }
+
+
+def _comparison_metrics(recording: Recording, equity: Floats, cagr: float) -> dict[str, float]:
+    returns = equity[1:] / equity[:-1] - 1.0
+    matched = matched_returns(recording)
+    excess = returns - matched
+    growth = float(np.prod(1.0 + matched))
+    alpha, beta = _regression(returns, stock_returns(recording))
+    return {
         "buy_hold_return": float(held_equity(recording, 1.0)[-1] / equity[0]) - 1.0,
-        "excess_return": cagr - _annual(float(np.prod(1.0 + matched)), years),
+        "excess_return": cagr - _annual(growth, recording.path.total_years),
         "alpha": alpha,
         "beta": beta,
-        "information_ratio": _ratio(_mean(returns - matched), _deviation(returns - matched))
-        * annual,
-        "bracket_low": math.nan,
-        "bracket_high": math.nan,
-        "cvar_95": expected_shortfall(returns),
+        "information_ratio": _ratio(_mean(excess), _deviation(excess)) * ANNUAL,
     }
-    return {name: value if math.isfinite(value) else math.nan for name, value in values.items()}
 
 
 def undefined_metrics(values: dict[str, float]) -> dict[str, str]:

@@ -105,8 +105,8 @@ def _with_notes(history: PriceHistory, name: str, has_dividends: bool) -> PriceH
     if not history.has_ohlc:
         lacking = int(history.bars[["open", "high", "low"]].isna().any(axis=1).sum())
         notes.append(
-            f"{lacking} of {len(history.bars)} bars in {name} lack open, high or low: "
-            f"only closes can be used"
+            f"{name} lacks open, high or low in {lacking} of {len(history.bars)} bars: "
+            f"only its closes can be used"
         )
     if not has_dividends:
         notes.append(f"{name} has no Dividends column: no dividends are paid")
@@ -130,10 +130,10 @@ def _interval(times: pd.DatetimeIndex) -> str:
     if (bars_a_date > 1).mean() < 0.5:
         return DAILY
     gaps = (times[1:] - times[:-1]).total_seconds().to_numpy()
-    within = gaps[(dates[1:] == dates[:-1]) & (gaps > 0.0)]
-    if not len(within):
+    within = gaps[dates[1:] == dates[:-1]]
+    if not len(within):  # the dates of an unsorted file, which validation refuses
         return DAILY
-    seconds = round(float(np.median(within)))
+    seconds = round(float(np.quantile(within, 0.5, method="lower")))
     if seconds % 60:
         return f"{seconds}s"
     minutes = seconds // 60
@@ -214,7 +214,7 @@ def _read_csv(path: Path) -> _Table:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise _unreadable(path, "comma-separated text in UTF-8", error) from error
     ragged = [
-        BadRow(f"line {line}", f"has {len(row)} cells, the header {len(header)}")
+        BadRow(f"line {line}", f"cell count {len(row)} differs from the header's {len(header)}")
         for line, row in rows
         if len(row) != len(header)
     ]

@@ -56,7 +56,7 @@ class InvalidPrices(InvalidInput):
         super().__init__(
             "prices",
             f"{count} {'row' if count == 1 else 'rows'} of {name} cannot be used: {listed}",
-            "correct them at their source; nothing was taken from it",
+            "correct that at its source; nothing was read from it",
         )
 
 
@@ -144,10 +144,12 @@ def _split_checks(splits: pd.DataFrame) -> Iterator[Check]:
 
 
 def _rising(times: Times, what: str) -> Check:
-    bad = np.zeros(len(times), dtype=np.bool_)
-    bad[1:] = ~(times[1:] > times[:-1])
+    bad: Mask = np.isnat(times)
+    bad[1:] |= ~(times[1:] > times[:-1])
 
     def reason(at: int) -> str:
+        if np.isnat(times[at]):
+            return f"{what}no date"
         if times[at] == times[at - 1]:
             return f"{what}{_stamp(times[at])} appears twice"
         return f"{what}{_stamp(times[at])} stands after {_stamp(times[at - 1])}, dates must rise"
@@ -210,9 +212,12 @@ class _DatesOf:
     times: "pd.Index | pd.Series"
 
     def __getitem__(self, at: int) -> str:
-        return _stamp(self.times.to_numpy()[at])
+        time = self.times.to_numpy()[at]
+        return f"row {at + 1}" if np.isnat(time) else _stamp(time)
 
 
 def _stamp(time: np.datetime64) -> str:
+    if np.isnat(time):
+        return "no date"
     stamp = pd.Timestamp(time)
     return f"{stamp:%Y-%m-%d}" if stamp == stamp.normalize() else f"{stamp:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,373 @@
+"""`python -m volbal …`: translate words into a service call, and its answer into text or JSON.
+
+Bad input ends with exit code 2 and one line that says what is wrong.
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+import tomllib
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, NoReturn
+
+from volbal.domain.policy import Policy
+from volbal.engine.grid import Parameter, Value, exact_range
+from volbal.engine.metrics import METRIC, METRICS
+from volbal.errors import InvalidInput, VolbalError
+from volbal.formatting import metric_text, money, value_text
+from volbal.market.bundled import BundledPrices
+from volbal.market.files import read_prices
+from volbal.market.model import PriceHistory
+from volbal.services.research import (
+    BENCHMARKS,
+    Optimization,
+    Setup,
+    Simulation,
+    optimize,
+    simulate,
+)
+
+BAD_INPUT = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line instead of printing the usage first."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except VolbalError as error:
+        print(f"volbal: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; keep the interpreter from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="volbal", description="Volatility balancing on real prices.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    replay = commands.add_parser("simulate", help="replay one policy over real prices")
+    _add_setup(replay)
+    replay.add_argument("--json", action="store_true", help="print the result as JSON")
+    replay.set_defaults(run=_simulate)
+
+    sweep = commands.add_parser("optimize", help="simulate every combination of parameter values")
+    _add_setup(sweep)
+    sweep.add_argument(
+        "--param",
+        action="append",
+        required=True,
+        metavar="NAME=MIN:MAX:STEP",
+        help="a range, or NAME=V1,V2,… for single values; repeat for more parameters",
+    )
+    sweep.add_argument("--metric", default="sharpe_ratio", help="what is best (sharpe_ratio)")
+    sweep.add_argument("--top", type=int, default=10, help="rows of the printed table (10)")
+    sweep.add_argument("--csv", type=Path, metavar="FILE", help="write every cell to FILE")
+    sweep.add_argument("--json", action="store_true", help="print every cell as JSON")
+    sweep.add_argument("--workers", type=int, help="parallel workers (all cores)")
+    sweep.set_defaults(run=_optimize)
+
+    warm_up = commands.add_parser("warm-up", help="compile the kernel into its cache")
+    warm_up.set_defaults(run=_warm_up)
+    return parser
+
+
+def _add_setup(command: argparse.ArgumentParser) -> None:
+    command.add_argument("symbol", help="a bundled symbol, or any name for --prices")
+    command.add_argument("--prices", type=Path, metavar="FILE", help="CSV or Parquet of bars")
+    command.add_argument("--policy", type=Path, metavar="FILE", help="policy as .json or .toml")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="one policy field; repeat for more, over --policy",
+    )
+    command.add_argument("--start", type=_date, metavar="YYYY-MM-DD", help="first session date")
+    command.add_argument("--end", type=_date, metavar="YYYY-MM-DD", help="last session date")
+    command.add_argument("--capital", type=float, default=10_000.0, help="at the start (10000)")
+    command.add_argument(
+        "--stock-share", type=float, default=0.5, help="of the capital at the start (0.5)"
+    )
+    command.add_argument("--ticks", default="close", help="tick model (close)")
+    command.add_argument(
+        "--pay-lag-days",
+        type=int,
+        default=21,
+        help="calendar days from ex-date to payment where the data has no pay date (21)",
+    )
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date; write YYYY-MM-DD") from None
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    result = simulate(_history(options), _policy(options), _setup(options))
+    if options.json:
+        print(json.dumps(result.as_json(), allow_nan=False))
+    else:
+        print(_simulation_text(result))
+    return 0
+
+
+def _optimize(options: argparse.Namespace) -> int:
+    metric = _metric(options.metric)
+    if options.workers is not None and options.workers < 1:
+        raise InvalidInput("workers", f"{options.workers} is too few", "allowed: >= 1")
+    parameters = tuple(_parameter(text) for text in options.param)
+    history, policy, setup = _history(options), _policy(options), _setup(options)
+    bar = _ProgressBar()
+    result = optimize(history, policy, parameters, setup, bar.show, options.workers)
+    best = result.best(metric)
+    if options.csv:
+        _write_csv(result, options.csv)
+    if options.json:
+        print(json.dumps(_optimization_json(result, metric, best), allow_nan=False))
+    else:
+        print(_optimization_text(result, metric, best, options.top))
+    return 0
+
+
+def _warm_up(options: argparse.Namespace) -> int:
+    from volbal.engine.kernel import warm_up
+
+    warm_up()
+    return 0
+
+
+def _history(options: argparse.Namespace) -> PriceHistory:
+    if options.prices:
+        return read_prices(options.prices, options.symbol)
+    return BundledPrices().history(options.symbol)
+
+
+def _setup(options: argparse.Namespace) -> Setup:
+    return Setup(
+        start=options.start,
+        end=options.end,
+        capital=options.capital,
+        stock_share=options.stock_share,
+        ticks=options.ticks,
+        pay_lag_days=options.pay_lag_days,
+    )
+
+
+def _policy(options: argparse.Namespace) -> Policy:
+    policy = Policy()
+    if options.policy:
+        policy = policy.changed(_read_policy(options.policy))
+    return policy.changed(dict(_assignment(text) for text in options.set))
+
+
+def _read_policy(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput("policy", f"{path} cannot be read ({error})", "name a file") from None
+    try:
+        fields = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except ValueError as error:
+        raise InvalidInput(
+            "policy", f"{path} does not parse ({error})", "write JSON (.json) or TOML (.toml)"
+        ) from None
+    if not isinstance(fields, dict):
+        raise InvalidInput("policy", f"{path} holds no fields", "write field names and values")
+    return fields
+
+
+def _assignment(text: str) -> tuple[str, Value]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise InvalidInput("set", f"{text!r} sets nothing", "write FIELD=VALUE")
+    return name.strip(), _value(value.strip())
+
+
+def _value(text: str) -> Value:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _parameter(text: str) -> Parameter:
+    name, _, values = text.partition("=")
+    name = name.strip()
+    if not values:
+        raise InvalidInput("param", f"{text!r} has no values", "write NAME=MIN:MAX:STEP")
+    if ":" in values:
+        ends = values.split(":")
+        if len(ends) != 3:
+            raise InvalidInput("param", f"{values!r} is no range", "write NAME=MIN:MAX:STEP")
+        return exact_range(name, *ends)
+    return Parameter(name, tuple(_value(value.strip()) for value in values.split(",")))
+
+
+def _metric(name: str) -> str:
+    if name not in METRIC:
+        raise InvalidInput("metric", f"{name!r} is unknown", f"choose one of {', '.join(METRIC)}")
+    return name
+
+
+class _ProgressBar:
+    """A bar on the terminal; one closing line where the output is no terminal."""
+
+    WIDTH = 40
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+
+    def show(self, completed: int, total: int) -> None:
+        seconds = time.monotonic() - self.started
+        text = f"{completed:,} of {total:,} cells, {seconds:.1f} s"
+        if sys.stderr.isatty():
+            filled = self.WIDTH * completed // total
+            bar = "█" * filled + "░" * (self.WIDTH - filled)
+            print(f"\r{bar} {text}", end="", file=sys.stderr, flush=True)
+            if completed == total:
+                print(file=sys.stderr)
+        elif completed == total:
+            print(text, file=sys.stderr)
+
+
+def _simulation_text(result: Simulation) -> str:
+    history = result.prepared.history
+    names = ("total_return", "cagr", "volatility", "sharpe_ratio", "max_drawdown")
+    curves = {"Strategy": result.metrics | {"final_equity": float(result.recording.equity[-1])}}
+    curves |= {label: result.benchmarks[name] for name, label in BENCHMARKS.items()}
+    header = ["", "Final value", *(METRIC[name].label for name in names)]
+    rows = [
+        [
+            label,
+            money(values["final_equity"]),
+            *(metric_text(METRIC[name], values[name]) for name in names),
+        ]
+        for label, values in curves.items()
+    ]
+    others = [metric for metric in METRICS if metric.name not in names]
+    figures = [
+        [metric.label, metric_text(metric, result.metrics[metric.name]), metric.description]
+        for metric in others
+        if metric.name not in result.undefined
+    ]
+    return "\n".join(
+        [
+            f"{result.symbol}, {history.first_date} to {history.last_date}, "
+            f"{len(result.recording.fills)} fills",
+            "",
+            *_table([header, *rows]),
+            "",
+            *_table(figures, text_columns=(0, 2)),
+            *(
+                f"{METRIC[name].label}: undefined, {why}."
+                for name, why in result.undefined.items()
+                if name in METRIC and not name.startswith("bracket")
+            ),
+            "",
+            *result.prepared.assumptions,
+        ]
+    )
+
+
+def _optimization_text(result: Optimization, metric: str, best: int, top: int) -> str:
+    cells, history = result.cells, result.prepared.history
+    parameters = [parameter.name for parameter in result.grid.parameters]
+    shown = list(
+        dict.fromkeys((metric, "total_return", "excess_return", "max_drawdown", "fill_count"))
+    )
+    header = ["Rank", *parameters, *(METRIC[name].label for name in shown)]
+    rows = [
+        [
+            str(rank),
+            *(value_text(row[name]) for name in parameters),
+            *(metric_text(METRIC[name], row[name]) for name in shown),
+        ]
+        for rank, (_, row) in enumerate(result.ranked(metric).head(top).iterrows(), start=1)
+    ]
+    valid = int(cells["valid"].sum())
+    chosen = ", ".join(
+        f"{name} {value_text(value)}" for name, value in result.grid.cell(best).items()
+    )
+    return "\n".join(
+        [
+            f"{history.symbol}, {history.first_date} to {history.last_date}: {len(cells):,} cells, "
+            f"{valid:,} simulated, {len(cells) - valid:,} invalid",
+            f"Best {METRIC[metric].label}: "
+            f"{metric_text(METRIC[metric], float(cells[metric].iloc[best]))} at {chosen}",
+            "",
+            *_table([header, *rows]),
+            "",
+            "The best of many cells is partly luck: the ranking is over one history, unsplit.",
+        ]
+    )
+
+
+def _optimization_json(result: Optimization, metric: str, best: int) -> dict[str, Any]:
+    history, grid = result.prepared.history, result.grid
+    names = [parameter.name for parameter in grid.parameters]
+    metrics = [entry.name for entry in METRICS]
+    records = result.cells.reset_index().to_dict("records")
+    cells = [
+        {
+            "cell_id": row["cell_id"],
+            "parameters": {name: row[name] for name in names},
+            "valid": row["valid"],
+            "metrics": {name: None if math.isnan(row[name]) else row[name] for name in metrics},
+        }
+        for row in records
+    ]
+    return {
+        "symbol": history.symbol,
+        "start": history.first_date.isoformat(),
+        "end": history.last_date.isoformat(),
+        "ticks": result.prepared.setup.ticks,
+        "metric": metric,
+        "direction": METRIC[metric].direction,
+        "total": len(cells),
+        "invalid": int((~result.cells["valid"]).sum()),
+        "best": cells[best],
+        "cells": cells,
+        "assumptions": list(result.prepared.assumptions),
+    }
+
+
+def _write_csv(result: Optimization, path: Path) -> None:
+    """Write every cell; the file appears whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        result.cells.to_csv(unfinished)
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise InvalidInput("csv", f"{path} cannot be written ({error})", "name a file") from None
+
+
+def _table(rows: list[list[str]], text_columns: tuple[int, ...] = (0,)) -> list[str]:
+    """Lines with aligned columns: text to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if index in text_columns else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

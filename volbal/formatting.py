@@ -1,0 +1,44 @@
+"""Numbers to text. The only place where percent exists; ratios are fractions everywhere else."""
+
+import math
+
+from volbal.engine.metrics import Metric
+
+UNDEFINED = "–"
+
+
+def percent(ratio: float, digits: int = 2) -> str:
+    """0.0312 as 3.12 %."""
+    return UNDEFINED if math.isnan(ratio) else f"{ratio * 100:,.{digits}f} %"
+
+
+def money(amount: float) -> str:
+    """1234.5 as 1,234.50, in account currency."""
+    return UNDEFINED if math.isnan(amount) else f"{amount:,.2f}"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """1234.5 as 1,234.50, without a unit."""
+    return UNDEFINED if math.isnan(value) else f"{value:,.{digits}f}"
+
+
+def metric_text(metric: Metric, value: float) -> str:
+    """A metric's value in its unit."""
+    match metric.unit:
+        case "ratio":
+            return percent(value)
+        case "money":
+            return money(value)
+        case "count":
+            return number(value, 0)
+        case "days":
+            return number(value, 1)
+        case _:
+            return number(value, 3)
+
+
+def value_text(value: float | bool | str) -> str:
+    """A parameter's value as short as it stays exact."""
+    if isinstance(value, bool | str):
+        return str(value).lower()
+    return f"{value:.10g}"

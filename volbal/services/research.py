@@ -1,0 +1,353 @@
+"""Use cases of research: simulate one policy, optimize a grid of them, over real prices."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from volbal import jobs
+from volbal.domain.policy import Policy
+from volbal.domain.rule import REASONS
+from volbal.engine import simulation
+from volbal.engine.grid import Grid, Parameter, Value, valid
+from volbal.engine.metrics import METRIC, METRICS, good_sign
+from volbal.engine.paths import Dividend, Floats, PricePath, price_path
+from volbal.engine.simulation import Recording
+from volbal.errors import InvalidInput
+from volbal.formatting import percent
+from volbal.market.model import PriceHistory
+
+Aggregate = Literal["best", "median", "mean"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What every replay needs besides prices and a policy.
+
+    capital: account currency at the first tick; stock_share: the part of it in shares then.
+    Raises InvalidInput.
+    """
+
+    start: date | None = None
+    end: date | None = None
+    capital: float = 10_000.0
+    stock_share: float = 0.5
+    ticks: str = "close"
+    pay_lag_days: int = 21
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.capital) and self.capital > 0.0):
+            raise InvalidInput("capital", "not an amount above 0", "allowed: > 0")
+        if not 0.0 <= self.stock_share <= 1.0:
+            raise InvalidInput(
+                "stock_share",
+                f"{self.stock_share:g} is out of range",
+                "allowed: in [0, 1] (fractions: 0.5 is 50 %)",
+            )
+        if self.ticks != "close":
+            raise InvalidInput("ticks", f"{self.ticks!r} is not available", "allowed: close")
+        if self.pay_lag_days < 0:
+            raise InvalidInput("pay_lag_days", f"{self.pay_lag_days} is negative", "allowed: >= 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A price history cut to a setup's dates, as a path, with the cell it starts."""
+
+    history: PriceHistory
+    setup: Setup
+    path: PricePath
+    shares: float
+    cash: float
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What a reader of any result must know, as sentences."""
+        provenance = self.history.provenance
+        first = self.history.first_date
+        unknown = int(self.history.dividends["pay_date"].isna().sum())
+        lag = (
+            f"{unknown} dividends without a known pay date are paid {self.setup.pay_lag_days} "
+            "calendar days after their ex-date.",
+        )
+        return (
+            f"Prices: {provenance.source}; {provenance.basis}; interval {provenance.interval}.",
+            "Ticks close: the rule sees each bar's close and fills there.",
+            f"The cell starts at the close of {first} with {percent(self.setup.stock_share, 0)} in "
+            "stock, without a decision or a fee.",
+            *(lag if unknown else ()),
+            *(f"{note[:1].upper()}{note[1:]}." for note in self.history.notes),
+        )
+
+
+def prepare(history: PriceHistory, setup: Setup) -> Prepared:
+    """Cut `history` to the setup's session dates and lay it out for replay.
+
+    Raises PriceUnavailable or InvalidInput where the dates cannot be had.
+    """
+    part = history.between(setup.start, setup.end)
+    paid = part.dividends
+    dividends = [
+        Dividend(ex_at.date(), amount, None if pd.isna(pay_at) else pay_at.date())
+        for ex_at, amount, pay_at in zip(
+            paid["ex_date"], paid["amount"], paid["pay_date"], strict=True
+        )
+    ]
+    path = price_path(
+        part.bars.index.to_numpy(), part.bars["close"].to_numpy(), dividends, setup.pay_lag_days
+    )
+    in_stock = setup.capital * setup.stock_share
+    return Prepared(part, setup, path, in_stock / float(path.price[0]), setup.capital - in_stock)
+
+
+BENCHMARKS = {
+    "buy_and_hold": "Buy & hold",
+    "start_mix": "Hold the start mix",
+    "exposure_matched": "Exposure-matched hold",
+}
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """One replay of one policy with everything that can be said about it."""
+
+    prepared: Prepared
+    policy: Policy
+    recording: Recording
+
+    @property
+    def symbol(self) -> str:
+        return self.prepared.history.symbol
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """Every metric of SPEC §8 and cvar_95; NaN where undefined."""
+        return simulation.metrics(self.recording)
+
+    @cached_property
+    def undefined(self) -> dict[str, str]:
+        """The reason of each undefined metric."""
+        return simulation.undefined_metrics(self.metrics)
+
+    @cached_property
+    def benchmark_equity(self) -> dict[str, Floats]:
+        """Daily equity V_0..V_n of each benchmark."""
+        marks, setup = self.recording.day_marks, self.prepared.setup
+        matched = np.cumprod(1.0 + simulation.matched_returns(self.recording))
+        return {
+            "buy_and_hold": simulation.held_equity(self.recording, 1.0)[marks],
+            "start_mix": simulation.held_equity(self.recording, setup.stock_share)[marks],
+            "exposure_matched": setup.capital * np.concatenate(([1.0], matched)),
+        }
+
+    @cached_property
+    def benchmarks(self) -> dict[str, dict[str, float]]:
+        """Final equity and the metrics of each benchmark's equity curve; NaN where undefined."""
+        years = self.recording.path.total_years
+        return {
+            name: {"final_equity": float(equity[-1])} | simulation.curve_metrics(equity, years)
+            for name, equity in self.benchmark_equity.items()
+        }
+
+    @cached_property
+    def days(self) -> pd.DataFrame:
+        """One row per day from the start (V_0): the strategy and its benchmarks.
+
+        Index date; columns price, equity, cash, shares, receivable, stock_share, anchor,
+        drawdown, the benchmarks' equity by name and their drawdown as drawdown_<name>.
+        """
+        recording, marks = self.recording, self.recording.day_marks
+        columns = {
+            "price": recording.path.price,
+            "equity": recording.equity,
+            "cash": recording.cash,
+            "shares": recording.shares,
+            "receivable": recording.receivable,
+            "stock_share": recording.stock_share,
+            "anchor": recording.anchor,
+        }
+        frame = pd.DataFrame({name: values[marks] for name, values in columns.items()})
+        frame["drawdown"] = simulation.drawdowns(recording.daily_equity)
+        for name, equity in self.benchmark_equity.items():
+            frame[name] = equity
+            frame[f"drawdown_{name}"] = simulation.drawdowns(equity)
+        frame.index = pd.DatetimeIndex(recording.path.times[marks], name="date")
+        return frame
+
+    @cached_property
+    def fills(self) -> pd.DataFrame:
+        """One row per fill: time, side, quantity > 0, price, notional, commission and the cell
+        after it (shares, cash, stock_share), gain of a sell against average cost, reason."""
+        recording = self.recording
+        ticks = [fill.tick for fill in recording.fills]
+        return pd.DataFrame(
+            {
+                "time": recording.path.times[ticks],
+                "side": ["BUY" if fill.quantity > 0.0 else "SELL" for fill in recording.fills],
+                "quantity": [abs(fill.quantity) for fill in recording.fills],
+                "price": [fill.price for fill in recording.fills],
+                "notional": [fill.notional for fill in recording.fills],
+                "commission": [fill.commission for fill in recording.fills],
+                "shares": [fill.shares for fill in recording.fills],
+                "cash": [fill.cash for fill in recording.fills],
+                "stock_share": recording.stock_share[ticks],
+                "gain": [fill.gain if fill.quantity < 0.0 else np.nan for fill in recording.fills],
+                "reason": [REASONS[int(fill.reason)] for fill in recording.fills],
+            }
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The simulation for machines, as SPEC §6 prints it; undefined metrics are None."""
+        daily = self.prepared.history.provenance.interval == "1d"
+        last = self.recording
+        columns = ["time", "side", "quantity", "price", "commission", "shares", "cash", "reason"]
+        fills = self.fills[columns]
+        fills["time"] = fills["time"].dt.strftime("%Y-%m-%d" if daily else "%Y-%m-%dT%H:%M:%S")
+        return {
+            "symbol": self.symbol,
+            "start": self.prepared.history.first_date.isoformat(),
+            "end": self.prepared.history.last_date.isoformat(),
+            "ticks": self.prepared.setup.ticks,
+            "metrics": _null_undefined(self.metrics),
+            "undefined": self.undefined,
+            "fills": fills.to_dict("records"),
+            "final": {
+                "shares": float(last.shares[-1]),
+                "cash": float(last.cash[-1]),
+                "receivable": float(last.receivable[-1]),
+                "equity": float(last.equity[-1]),
+                "anchor": float(last.anchor[-1]),
+            },
+            "benchmarks": {
+                name: _null_undefined(values) for name, values in self.benchmarks.items()
+            },
+            "assumptions": list(self.prepared.assumptions),
+        }
+
+
+def simulate(history: PriceHistory, policy: Policy, setup: Setup) -> Simulation:
+    """Replay `policy` over `history`. Raises PriceUnavailable or InvalidInput."""
+    prepared = prepare(history, setup)
+    recording = simulation.record(prepared.path, policy.terms, prepared.shares, prepared.cash)
+    return Simulation(prepared, policy, recording)
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """Every cell of a grid with its metrics.
+
+    cells: one row per cell in the grid's order, index cell_id; columns: the parameters, valid
+    (bool), every metric of SPEC §8 (float, NaN where undefined or not simulated).
+    """
+
+    prepared: Prepared
+    grid: Grid
+    cells: pd.DataFrame
+
+    def best(self, metric: str) -> int:
+        """The cell with the best value of `metric`; the first of equals.
+
+        Raises InvalidInput where the metric has no good direction or no cell has a value.
+        """
+        if METRIC[metric].direction is None:
+            ranked = ", ".join(m.name for m in METRICS if m.direction)
+            raise InvalidInput(
+                "metric", f"{metric} has no better or worse", f"choose one of {ranked}"
+            )
+        values = (self.cells[metric] * good_sign(metric)).to_numpy()
+        if np.isnan(values).all():
+            raise InvalidInput(
+                "metric", f"{metric} is undefined in every cell", "choose another metric"
+            )
+        return int(np.nanargmax(values))
+
+    def ranked(self, metric: str) -> pd.DataFrame:
+        """The simulated cells from best to worst by `metric`, undefined ones last."""
+        usable = self.cells[self.cells["valid"]]
+        order = (usable[metric] * -good_sign(metric)).sort_values(kind="stable").index
+        return usable.loc[order]
+
+    def heatmap(
+        self,
+        x: str,
+        y: str,
+        metric: str,
+        fixed: Mapping[str, Value] | None = None,
+        aggregate: Aggregate = "best",
+    ) -> pd.DataFrame:
+        """One row per pair of x and y values: the two values, `metric`, cell_id and valid.
+
+        Cells that share the pair differ in other parameters: those in `fixed` are held at a
+        value, the rest is aggregated. cell_id: the cell shown, for median and mean the one
+        nearest to the shown value. valid: whether any cell of the pair was simulated.
+        """
+        cells = self.cells
+        for name, value in (fixed or {}).items():
+            cells = cells[cells[name] == value]
+        if aggregate == "best":
+            shown = (cells[metric] * good_sign(metric)).groupby([cells[x], cells[y]], sort=False)
+            target = shown.transform("max") * good_sign(metric)
+        else:
+            shown = cells[metric].groupby([cells[x], cells[y]], sort=False)
+            target = shown.transform(aggregate)
+        distance = (cells[metric] - target).abs().fillna(np.inf)
+        nearest = distance.groupby([cells[x], cells[y]], sort=False).idxmin()
+        valid = cells["valid"].groupby([cells[x], cells[y]], sort=False).any()
+        frame = nearest.rename("cell_id").reset_index()
+        frame[metric] = target.loc[nearest.to_numpy()].to_numpy()
+        frame["valid"] = valid.to_numpy()
+        return frame
+
+
+Progress = Callable[[int, int], None]
+"""Told (cells completed, cells in all) after every chunk."""
+
+
+def optimize(
+    history: PriceHistory,
+    policy: Policy,
+    parameters: tuple[Parameter, ...],
+    setup: Setup,
+    progress: Progress = lambda completed, total: None,
+    workers: int | None = None,
+) -> Optimization:
+    """Simulate every combination of `parameters` on top of `policy` over `history`.
+
+    Raises PriceUnavailable or InvalidInput, the latter also where every cell is invalid.
+    """
+    grid = Grid(policy, parameters)
+    if not valid(grid.terms(np.arange(len(grid)))).any():
+        raise InvalidInput(
+            "parameters", f"all {len(grid):,} combinations break a bound", "narrow the ranges"
+        )
+    prepared = prepare(history, setup)
+    results = np.empty((len(METRICS), len(grid)))
+    completed = 0
+    progress(0, len(grid))
+    for chunk, values in jobs.evaluate_grid(
+        grid, prepared.path, prepared.shares, prepared.cash, workers
+    ):
+        results[:, chunk.start : chunk.stop] = values
+        completed += chunk.stop - chunk.start
+        progress(completed, len(grid))
+    return Optimization(prepared, grid, _cells(grid, results))
+
+
+def _cells(grid: Grid, results: Floats) -> pd.DataFrame:
+    ids = np.arange(len(grid))
+    columns: dict[str, Any] = {
+        parameter.name: np.array(parameter.values)[index]
+        for parameter, index in zip(grid.parameters, grid.value_indexes(ids), strict=True)
+    }
+    columns["valid"] = valid(grid.terms(ids))
+    columns |= {metric.name: row for metric, row in zip(METRICS, results, strict=True)}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(grid), name="cell_id"))
+
+
+def _null_undefined(values: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
