@@ -9,6 +9,7 @@ import numpy as np
 
 from volbal.domain.rule import SHARE_TOLERANCE, Cell, Terms
 from volbal.engine.compiled import RULE
+from volbal.engine.kernel import ROUNDING
 from volbal.engine.paths import Floats, PricePath
 
 decide = RULE["decide"]
@@ -58,7 +59,7 @@ def _replay_one(terms, price, years, age, per_share, ex_tick, pay_tick, start, d
                 sold += done.notional
                 sells += 1.0
                 gain = -done.quantity * (done.fill_price - average_cost) - done.commission
-                if gain > 0.0:
+                if gain > ROUNDING * done.notional:
                     wins += 1.0
                     gains += gain
                 else:
@@ -81,7 +82,7 @@ def _replay_one(terms, price, years, age, per_share, ex_tick, pay_tick, start, d
         stock_centred = centred[0][day] + centred[1][day] * kept
         idle = rate * years[tick]
         excess = daily - idle - reference * (days[0][day] + days[1][day] * kept - idle)
-        if equity > equity_before:
+        if equity > equity_before * (1.0 + ROUNDING):
             up_days += 1.0
         equity_peak = max(equity_peak, equity)
         fall = equity / equity_peak - 1.0

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any
 
 from volbal.domain import rule
@@ -65,9 +66,12 @@ SHORTHANDS = {"trigger_threshold": ("trigger_up", "trigger_down")}
 
 def _number(name: str, value: object, bounds: Bounds) -> float:
     allowed = f"allowed: {bounds}"
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise InvalidInput(name, f"{value!r} is not a number", allowed)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise InvalidInput(name, "not a finite number", allowed)
     if not bounds.contain(number):
@@ -117,7 +121,7 @@ class Policy:
     after_hours: bool = False
 
     def __post_init__(self) -> None:
-        if self.sizing not in SIZINGS:
+        if self.sizing not in tuple(SIZINGS):
             raise InvalidInput(
                 "sizing", f"{self.sizing!r} is not a sizing", f"choose one of {', '.join(SIZINGS)}"
             )

@@ -148,7 +148,7 @@ def decide(price: float, cell: Cell, terms: Terms) -> Decision:
     dust = DUST * equity
     too_small = (gross < terms.min_notional * (1.0 - THRESHOLD_TOLERANCE)) | (gross <= dust)
     strays = strays_further(stock, equity, stock_left, equity_left, terms)
-    fee_too_high = (cash_left < -dust) | strays
+    fee_too_high = (cash_left < -dust) | (equity_left <= dust) | strays
     capped_today = cell.orders_today >= terms.max_orders_per_day
     placed = not (too_small | fee_too_high | capped_today)
 
@@ -268,15 +268,16 @@ def whole_lots(shares: float, lot_size: float) -> float:
 def strays_further(
     stock: float, equity: float, stock_left: float, equity_left: float, terms: Terms
 ) -> bool:
-    """Whether an order leaves the cell outside a guardrail and further out than it was.
+    """Whether an order leaves the cell outside a guardrail and no nearer to it than it was.
 
     Only a commission of about the order's own size can do that. Products instead of quotients:
     both equities are >= 0.
     """
     above = stock_left > (terms.max_stock_share + SHARE_TOLERANCE) * equity_left
     below = stock_left < (terms.min_stock_share - SHARE_TOLERANCE) * equity_left
-    rises = stock_left * equity > stock * equity_left
-    return (above & rises) | (below & (not rises))
+    moved = stock_left * equity - stock * equity_left
+    still = SHARE_TOLERANCE * stock * equity_left
+    return (above & (moved > -still)) | (below & (moved < still))
 
 
 def reason_against(

@@ -21,8 +21,10 @@ from volbal.engine.paths import Floats, PricePath, price_path
 LANES: Final = 64
 """Policies per batch; measured best between 64 and 128."""
 
+ROUNDING: Final = 1e-12
+"""Relative: money that differs by less is the same money, added up in another order."""
+
 STATE = (
-    "reference_share",
     "shares",
     "cash",
     "receivable",
@@ -64,8 +66,8 @@ STATE = (
 
 share/equity_now: at the last tick; equity_before: at the last day's end. return_squares: sum of
 squared deviations of the daily returns r from their mean. The excess of a day is
-e = r - c - reference_share * y, with c the day's interest rate and y = stock return - c; its
-moments give the tracking error against any constant stock share without a second run.
+e = r - c - start_share * y, with c the day's interest rate and y = stock return - c; its moments
+give the tracking error against any constant stock share without a second run.
 *_by_stock: sums of r * (stock return - its mean) and e * (y - its mean). matched_growth: final
 value of 1 in the exposure-matched hold.
 """
@@ -77,7 +79,6 @@ _OFFSETS = {name.upper(): index * LANES for index, name in enumerate(ROWS)}
 WITHHOLDING_RATE: Final = _OFFSETS["WITHHOLDING_RATE"]
 CASH_RATE: Final = _OFFSETS["CASH_RATE"]
 (
-    REFERENCE_SHARE,
     SHARES,
     CASH,
     RECEIVABLE,
@@ -196,7 +197,7 @@ def _trade(s, price, years, age):  # type: ignore[no-untyped-def]
         aged = shares * bought_at + done.quantity * age
         sold_shares = -done.quantity if sells else 0.0
         gain = sold_shares * (done.fill_price - cost) - done.commission
-        wins = sells & (gain > 0.0)
+        wins = sells & (gain > ROUNDING * done.notional)
         inside = (done.stock_share_after >= terms.min_stock_share - SHARE_TOLERANCE) & (
             done.stock_share_after <= terms.max_stock_share + SHARE_TOLERANCE
         )
@@ -223,7 +224,7 @@ def _trade(s, price, years, age):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _close_day(s, inverse, years, price_return, dividend_return, centred):  # type: ignore[no-untyped-def]
+def _close_day(s, inverse, start_share, years, price_return, dividend_return, centred):  # type: ignore[no-untyped-def]
     """One day's end: returns, drawdown and their running sums; `inverse` = 1 / day count."""
     price_centred, dividend_centred, years_centred = centred
     for j in range(LANES):
@@ -234,7 +235,7 @@ def _close_day(s, inverse, years, price_return, dividend_return, centred):  # ty
         daily = equity / before - 1.0
         stock = price_return + dividend_return * kept
         stock_centred = price_centred + dividend_centred * kept
-        excess = daily - rate * years - s[REFERENCE_SHARE + j] * (stock - rate * years)
+        excess = daily - rate * years - start_share * (stock - rate * years)
         peak = max(s[EQUITY_PEAK + j], equity)
         drawdown = equity / peak - 1.0
         downside = min(daily, 0.0)
@@ -249,7 +250,7 @@ def _close_day(s, inverse, years, price_return, dividend_return, centred):  # ty
         s[DRAWDOWN_SQUARES + j] += drawdown * drawdown
         s[EQUITY_SUM + j] += equity
         s[SHARE_SUM + j] += s[SHARE_NOW + j]
-        s[UP_DAYS + j] += 1.0 if equity > before else 0.0
+        s[UP_DAYS + j] += 1.0 if equity > before * (1.0 + ROUNDING) else 0.0
         s[MEAN_RETURN + j] = mean_after
         s[RETURN_SQUARES + j] += (daily - mean) * (daily - mean_after)
         s[DOWNSIDE_SQUARES + j] += downside * downside
@@ -272,7 +273,7 @@ def _grow_matched(s, shares_seen, days):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _replay(s, ticks, dividends, payments, slots, days, centred, shares_seen):  # type: ignore[no-untyped-def]
+def _replay(s, start_share, ticks, dividends, payments, slots, days, centred, shares_seen):  # type: ignore[no-untyped-def]
     """Walk one batch of lanes over the path; `s` is the flat array of rows, changed in place."""
     price, years, age, starts_day, ends_day = ticks
     per_share, ex_tick, ex_slot = dividends
@@ -293,7 +294,9 @@ def _replay(s, ticks, dividends, payments, slots, days, centred, shares_seen):  
         _trade(s, price[tick], years[tick], age[tick])
         if ends_day[tick]:
             here = (centred[0][day], centred[1][day], centred[2][day])
-            _close_day(s, 1.0 / (day + 1.0), days[2][day], days[0][day], days[1][day], here)
+            _close_day(
+                s, 1.0 / (day + 1.0), start_share, days[2][day], days[0][day], days[1][day], here
+            )
             day += 1
     _grow_matched(s, shares_seen, days)
 
@@ -312,6 +315,7 @@ def replay(path: PricePath, terms: Floats, shares: float, cash: float) -> Floats
     moved = path.dividends
     by_payment = np.argsort(moved.pay_tick, kind="stable")
     centred = tuple(values - values.mean() for values in path.days)
+    share = shares * path.price[0] / (shares * path.price[0] + cash)
     shares_seen = len(path.days.price) + float(path.starts_at_day_end)
     for batch in range(batches):
         lanes = terms[:, batch * LANES : (batch + 1) * LANES]
@@ -321,6 +325,7 @@ def replay(path: PricePath, terms: Floats, shares: float, cash: float) -> Floats
         _start(rows, path, shares, cash)
         _replay(
             flat,
+            share,
             (path.price, path.years, path.age, path.starts_day, path.ends_day),
             (moved.per_share, moved.ex_tick, moved.slot),
             (moved.pay_tick[by_payment], moved.slot[by_payment]),
@@ -338,8 +343,6 @@ def _start(rows: Floats, path: PricePath, shares: float, cash: float) -> None:
     first = path.price[0]
     equity = shares * first + cash
     share = shares * first / equity
-    low, high = rows[ROW["min_stock_share"]], rows[ROW["max_stock_share"]]
-    rows[ROW["reference_share"]] = np.clip(share, low, high)
     rows[ROW["shares"]] = shares
     rows[ROW["cash"]] = cash
     rows[ROW["anchor"]] = rows[ROW["average_cost"]] = first

@@ -220,6 +220,7 @@ def streamed_metrics(
     days = len(path.days.price)
     years = path.total_years
     capital = shares * path.price[0] + cash
+    start_share = shares * path.price[0] / capital
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = end["equity_now"] / capital
         cagr = _annual(growth, years)
@@ -253,7 +254,7 @@ def streamed_metrics(
             "excess_return": cagr - _annual(end["matched_growth"], years),
             "alpha": alpha,
             "beta": beta,
-            "information_ratio": _information_ratio(path, by_name, end, share),
+            "information_ratio": _information_ratio(path, by_name, end, share - start_share),
             "bracket_low": _none(growth),
             "bracket_high": _none(growth),
         }
@@ -323,17 +324,17 @@ def _regression(
 
 
 def _information_ratio(
-    path: PricePath, terms: dict[str, Floats], end: dict[str, Floats], share: Floats
+    path: PricePath, terms: dict[str, Floats], end: dict[str, Floats], shift: Floats
 ) -> Floats:
-    """From the moments of e = r - c - reference * y, with y the stock's return over cash.
+    """From the moments of e = r - c - start share * y, with y the stock's return over cash.
 
-    The daily excess over the matched hold is e - (share - reference) * y.
+    The daily excess over the matched hold is e - shift * y, with shift the average stock share
+    over the start share.
     """
     days = len(path.days.price)
     if days < 2:
-        return _none(share)
+        return _none(shift)
     mean, squares = _combined(path, 1.0 - terms["withholding_rate"], -terms["cash_rate"])
-    shift = share - end["reference_share"]
     tracking_mean = end["mean_excess"] - shift * mean
     tracking_squares = (
         end["excess_squares"] - 2.0 * shift * end["excess_by_stock"] + shift * shift * squares

@@ -11,6 +11,7 @@ import numpy as np
 
 from volbal.domain import rule
 from volbal.domain.rule import Cell, Decision, Terms
+from volbal.engine.kernel import ROUNDING
 from volbal.engine.metrics import ANNUAL, METRICS, NO_SPREAD, TRADING_DAYS, hold
 from volbal.engine.paths import Floats, Ints, PricePath
 
@@ -252,7 +253,7 @@ def curve_metrics(equity: Floats, years: float) -> dict[str, float]:
         "max_drawdown": float(falls.min()),
         "calmar_ratio": _ratio(cagr, -float(falls.min())),
         "ulcer_index": math.sqrt(_mean(falls**2)),
-        "positive_days": _mean((equity[1:] > equity[:-1]).astype(float)),
+        "positive_days": _mean((equity[1:] > equity[:-1] * (1.0 + ROUNDING)).astype(float)),
         "cvar_95": expected_shortfall(returns),
     }
 
@@ -275,16 +276,16 @@ def _fill_metrics(recording: Recording, mean_equity: float, years: float) -> dic
     sells = [fill for fill in fills if fill.quantity < 0.0]
     bought = sum(fill.notional for fill in fills if fill.quantity > 0.0)
     sold = sum(fill.notional for fill in sells)
-    gains = sum(fill.gain for fill in sells if fill.gain > 0.0)
-    losses = -sum(fill.gain for fill in sells if fill.gain <= 0.0)
+    won = [fill.gain for fill in sells if fill.gain > ROUNDING * fill.notional]
+    lost = [fill.gain for fill in sells if fill.gain <= ROUNDING * fill.notional]
     held = sum(-fill.quantity * fill.held_days for fill in sells)
     shares = recording.stock_share[1:]
     inside = (shares >= terms.min_stock_share - SHARE_TOLERANCE) & (
         shares <= terms.max_stock_share + SHARE_TOLERANCE
     )
     return {
-        "win_rate": _ratio(sum(fill.gain > 0.0 for fill in sells), len(sells)),
-        "profit_factor": _ratio(gains, losses),
+        "win_rate": _ratio(len(won), len(sells)),
+        "profit_factor": _ratio(sum(won), -sum(lost)),
         "avg_holding_days": _ratio(held, -sum(fill.quantity for fill in sells)),
         "fill_count": float(len(fills)),
         "turnover": _ratio(min(bought, sold) / mean_equity, years),

@@ -1,0 +1,116 @@
+"""Grids: exact values, cells and their policies, invalid cells, chunks."""
+
+import numpy as np
+import pytest
+
+from volbal.domain.policy import Policy
+from volbal.engine.grid import Grid, Parameter, chunks, evaluate, exact_range, valid
+from volbal.engine.paths import price_path
+from volbal.errors import InvalidInput
+
+
+def test_range_1_to_3_by_a_tenth_has_21_exact_values() -> None:
+    values = exact_range("rebalance_ratio", "1.0", "3.0", "0.1").values
+    assert len(values) == 21
+    assert values[3] == 1.3
+    assert values[-1] == 3.0
+
+
+def test_last_value_is_kept_only_where_the_step_reaches_it() -> None:
+    assert exact_range("trigger_up", "0.01", "0.10", "0.04").values == (0.01, 0.05, 0.09)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "step"),
+    [("0.1", "0.01", "0.01"), ("0.01", "0.1", "0"), ("0.01", "0.1", "-0.01"), ("a", "1", "1"),
+     ("nan", "1", "1"), ("0", "inf", "1"), ("0", "1", "0.000001")],
+)  # fmt: skip
+def test_a_range_that_makes_no_sense_is_refused_by_name(low: str, high: str, step: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^trigger_up: "):
+        exact_range("trigger_up", low, high, step)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("after_hours", (True,)), ("nonsense", (1.0,)), ("sizing", ("wild",)), ("lot_size", ("x",)),
+     ("auto_rebalance", (1.0,)), ("lot_size", ()), ("lot_size", (1.0, 1.0))],
+)  # fmt: skip
+def test_a_parameter_that_cannot_be_swept_is_refused(name: str, values: tuple[object, ...]) -> None:
+    with pytest.raises(InvalidInput):
+        Parameter(name, values)  # type: ignore[arg-type]
+
+
+def test_one_field_cannot_be_swept_by_two_names() -> None:
+    thresholds = exact_range("trigger_threshold", "0.01", "0.02", "0.01")
+    ups = exact_range("trigger_up", "0.01", "0.02", "0.01")
+    with pytest.raises(InvalidInput, match="trigger_up is swept twice"):
+        Grid(Policy(), (thresholds, ups))
+
+
+def test_more_than_a_million_cells_are_refused_with_the_count() -> None:
+    many = exact_range("trigger_up", "0.0001", "0.2", "0.0001")
+    with pytest.raises(InvalidInput, match="2,000,000 cells"):
+        Grid(Policy(), (many, exact_range("rebalance_ratio", "0.01", "10", "0.01")))
+
+
+def test_cells_are_the_product_with_the_last_parameter_fastest() -> None:
+    grid = Grid(
+        Policy(),
+        (Parameter("trigger_threshold", (0.01, 0.02)), Parameter("sizing", ("original",)),
+         Parameter("auto_rebalance", (True, False))),
+    )  # fmt: skip
+    assert len(grid) == 4
+    assert grid.cell(1) == {
+        "trigger_threshold": 0.01,
+        "sizing": "original",
+        "auto_rebalance": False,
+    }
+    policy = grid.cell_policy(2)
+    assert (policy.trigger_up, policy.trigger_down, policy.sizing) == (0.02, 0.02, "original")
+
+
+def test_terms_of_a_cell_are_those_of_its_policy() -> None:
+    grid = Grid(
+        Policy(),
+        (Parameter("sizing", ("proportional", "fixed_percentage", "original")),
+         exact_range("trigger_down", "0.01", "0.05", "0.01"),
+         Parameter("auto_rebalance", (False, True))),
+    )  # fmt: skip
+    terms = grid.terms(np.arange(len(grid)))
+    for cell_id in range(len(grid)):
+        assert tuple(terms[:, cell_id]) == grid.cell_policy(cell_id).terms
+
+
+def test_invalid_cells_are_those_whose_policy_is_refused() -> None:
+    grid = Grid(
+        Policy(),
+        (Parameter("sizing", ("proportional", "fixed_percentage")),
+         Parameter("rebalance_ratio", (0.5, 1.5)),
+         Parameter("min_stock_share", (0.2, 0.75, 0.9)),
+         Parameter("max_trade_share", (0.0, 0.5)),
+         Parameter("max_orders_per_day", (1.0, 1.5))),
+    )  # fmt: skip
+    flags = valid(grid.terms(np.arange(len(grid))))
+    for cell_id in range(len(grid)):
+        try:
+            grid.cell_policy(cell_id)
+            accepted = True
+        except InvalidInput:
+            accepted = False
+        assert flags[cell_id] == accepted, grid.cell(cell_id)
+
+
+def test_chunks_cover_every_cell_once() -> None:
+    pieces = chunks(100_000, 2_520)
+    covered = [cell for piece in pieces for cell in range(piece.start, piece.stop)]
+    assert len(pieces) > 1
+    assert covered == list(range(100_000))
+
+
+def test_invalid_cells_have_no_metric_and_valid_ones_have_a_return() -> None:
+    times = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], dtype="datetime64[s]")
+    path = price_path(times, np.array([100.0, 95.0, 101.0]))
+    grid = Grid(Policy(), (Parameter("min_stock_share", (0.2, 0.8)),))
+    results = evaluate(grid, chunks(2, 3)[0], path, 50.0, 5_000.0)
+    assert np.isfinite(results[0, 0])
+    assert np.isnan(results[:, 1]).all()

@@ -1,0 +1,197 @@
+"""What a page is asked, and how it stands in the URL: links, reload and back keep it.
+
+The URL is read when it is not the one this page wrote last (a link, a reload, back), and written
+whenever the inputs differ from it. The example that an empty page shows needs no query at all.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any
+
+import streamlit as st
+
+from volbal.domain.policy import BOOLEANS, PRESETS, SHORTHANDS, SIZINGS, Policy
+from volbal.errors import VolbalError
+from volbal.formatting import value_text
+from volbal.market.model import PriceSource
+from volbal.services.research import Setup
+from volbal.ui.fields import POLICY, preset_of
+
+Query = dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a simulation is about. Hashable, so that results can be kept by it."""
+
+    symbol: str
+    policy: Policy
+    setup: Setup
+
+
+EXAMPLE = Question("AAPL", Policy(), Setup(start=date(2013, 1, 2), end=date(2023, 9, 21)))
+"""What a page shows before anything is entered."""
+
+
+def arrival(page: str) -> Query | None:
+    """The query to take the inputs from; None where the inputs on screen are newer."""
+    state = st.session_state
+    here = {name: st.query_params.get_all(name) for name in st.query_params}
+    written: Query | None = state.get(f"{page}.query")
+    stayed = state.get("page") == page
+    state["page"] = page
+    if stayed and here == written:
+        return None
+    return here if here or stayed or written is None else written
+
+
+def publish(page: str, query: Query) -> None:
+    """Put the inputs into the URL."""
+    st.session_state[f"{page}.query"] = query
+    if query != {name: st.query_params.get_all(name) for name in st.query_params}:
+        st.query_params.from_dict(query)
+
+
+def read_question(query: Query, source: PriceSource) -> tuple[dict[str, Any], list[str]]:
+    """Input values by name, and a sentence for every part of the query that cannot be used.
+
+    A part that cannot be used, or is missing, is the example's. Bounds are not checked here:
+    a number out of range belongs in its input, beside the sentence that refuses it.
+    """
+    reader = _Reader(query)
+    symbol = reader.value("symbol", EXAMPLE.symbol, _known_symbol(source))
+    history = source.history(symbol)
+    first, last = history.first_date, history.last_date
+    session = _date_within(first, last)
+    preset = reader.value("preset", "standard", _one_of(PRESETS))
+    values: dict[str, Any] = {
+        "symbol": symbol,
+        "start": reader.value("start", max(first, _example_date("start", last)), session),
+        "end": reader.value("end", min(last, _example_date("end", last)), session),
+        "capital": reader.value("capital", EXAMPLE.setup.capital, _number),
+        "stock_share": reader.value("stock_share", EXAMPLE.setup.stock_share, _number),
+    }
+    policy = policy_values(PRESETS[preset])
+    for name, targets in SHORTHANDS.items():
+        policy |= {field: reader.value(name, policy[field], _number) for field in targets}
+    for name in POLICY:
+        values[name] = reader.value(name, policy[name], _PARSERS.get(name, _number))
+    return values, reader.problems
+
+
+def write_question(question: Question) -> Query:
+    """The query that brings a page back to `question`; empty for the example."""
+    if question == EXAMPLE:
+        return {}
+    setup, policy = question.setup, question.policy
+    texts = {"symbol": question.symbol, "start": str(setup.start), "end": str(setup.end)}
+    for name in ("capital", "stock_share"):
+        if getattr(setup, name) != getattr(EXAMPLE.setup, name):
+            texts[name] = value_text(getattr(setup, name))
+    preset = preset_of(policy)
+    if preset:
+        texts |= {"preset": preset} if preset != "standard" else {}
+    else:
+        standard = policy_values(Policy())
+        changed = {n: v for n, v in policy_values(policy).items() if v != standard[n]}
+        texts |= {name: value_text(value) for name, value in changed.items()}
+    return {name: [text] for name, text in texts.items()}
+
+
+def policy_values(policy: Policy) -> dict[str, Any]:
+    """The fields of a policy that a simulation reads, by name."""
+    return {f.name: getattr(policy, f.name) for f in fields(policy) if f.name in POLICY}
+
+
+def _example_date(name: str, otherwise: date) -> date:
+    wanted: date | None = getattr(EXAMPLE.setup, name)
+    return wanted or otherwise
+
+
+class _Reader:
+    """Takes values out of a query and remembers what could not be used."""
+
+    def __init__(self, query: Query) -> None:
+        self.query = query
+        self.problems: list[str] = []
+
+    def value(self, name: str, default: Any, parse: Callable[[str], Any]) -> Any:
+        texts = self.query.get(name)
+        if not texts:
+            return default
+        try:
+            return parse(texts[-1])
+        except (ValueError, VolbalError) as error:
+            sentence = (
+                f"The link's {name} is {texts[-1]!r}: {error}; {_default_text(default)} is used."
+            )
+            if sentence not in self.problems:
+                self.problems.append(sentence)
+            return default
+
+
+def _default_text(default: Any) -> str:
+    return value_text(default) if isinstance(default, bool | int | float | str) else str(default)
+
+
+def _known_symbol(source: PriceSource) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.strip().upper() not in source.symbols():
+            raise ValueError(f"no prices for it here, choose one of {', '.join(source.symbols())}")
+        return text.strip().upper()
+
+    return parse
+
+
+def _date_within(first: date, last: date) -> Callable[[str], date]:
+    def parse(text: str) -> date:
+        try:
+            day = date.fromisoformat(text)
+        except ValueError:
+            raise ValueError("not a date, write YYYY-MM-DD") from None
+        if not first <= day <= last:
+            raise ValueError(f"outside the prices, which reach from {first} to {last}")
+        return day
+
+    return parse
+
+
+def _one_of(options: Mapping[str, Any] | Sequence[str]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in options:
+            raise ValueError(f"choose one of {', '.join(options)}")
+        return text
+
+    return parse
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("not a number") from None
+    if not math.isfinite(number):
+        raise ValueError("not a finite number")
+    return number
+
+
+def _whole(text: str) -> int:
+    number = _number(text)
+    if number != int(number):
+        raise ValueError("not a whole number")
+    return int(number)
+
+
+def _boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("write true or false")
+    return text == "true"
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "sizing": _one_of(SIZINGS),
+    "max_orders_per_day": _whole,
+    **dict.fromkeys(BOOLEANS, _boolean),
+}
