@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from volbal.domain.policy import Policy
 from volbal.engine.grid import Parameter, Value, exact_range
-from volbal.engine.metrics import METRIC, METRICS
+from volbal.engine.metrics import METRIC, METRICS, rankable
 from volbal.errors import InvalidInput, VolbalError
 from volbal.formatting import metric_text, money, value_text
 from volbal.market.bundled import BundledPrices
@@ -129,9 +129,11 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _optimize(options: argparse.Namespace) -> int:
-    metric = _metric(options.metric)
+    metric = rankable(options.metric).name
     if options.workers is not None and options.workers < 1:
         raise InvalidInput("workers", f"{options.workers} is too few", "allowed: >= 1")
+    if options.csv and not options.csv.parent.is_dir():
+        raise InvalidInput("csv", f"{options.csv.parent} is no folder", "name a file in a folder")
     parameters = tuple(_parameter(text) for text in options.param)
     history, policy, setup = _history(options), _policy(options), _setup(options)
     bar = _ProgressBar()
@@ -220,12 +222,6 @@ def _parameter(text: str) -> Parameter:
             raise InvalidInput("param", f"{values!r} is no range", "write NAME=MIN:MAX:STEP")
         return exact_range(name, *ends)
     return Parameter(name, tuple(_value(value.strip()) for value in values.split(",")))
-
-
-def _metric(name: str) -> str:
-    if name not in METRIC:
-        raise InvalidInput("metric", f"{name!r} is unknown", f"choose one of {', '.join(METRIC)}")
-    return name
 
 
 class _ProgressBar:

@@ -13,6 +13,7 @@ import numpy as np
 from volbal.domain.rule import Terms
 from volbal.engine.kernel import STATE
 from volbal.engine.paths import Floats, Ints, PricePath
+from volbal.errors import InvalidInput
 
 TRADING_DAYS = 252
 ANNUAL = math.sqrt(TRADING_DAYS)
@@ -201,6 +202,16 @@ METRICS: tuple[Metric, ...] = (
     ),
 )
 METRIC = {metric.name: metric for metric in METRICS}
+
+
+def rankable(name: str) -> Metric:
+    """The metric of that name; raises InvalidInput if unknown or neither way of it is good."""
+    ranked = ", ".join(metric.name for metric in METRICS if metric.direction)
+    if name not in METRIC:
+        raise InvalidInput("metric", f"{name!r} is unknown", f"choose one of {ranked}")
+    if METRIC[name].direction is None:
+        raise InvalidInput("metric", f"{name} has no better or worse", f"choose one of {ranked}")
+    return METRIC[name]
 
 
 def good_sign(name: str) -> float:
