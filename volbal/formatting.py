@@ -2,6 +2,8 @@
 
 import math
 
+import pandas as pd
+
 from volbal.engine.metrics import Metric
 
 UNDEFINED = "–"
@@ -20,6 +22,32 @@ def money(amount: float) -> str:
 def number(value: float, digits: int = 2) -> str:
     """1234.5 as 1,234.50, without a unit."""
     return UNDEFINED if math.isnan(value) else f"{value:,.{digits}f}"
+
+
+def percent_points(ratios: pd.Series) -> pd.Series:
+    """Fractions as percent, for a chart whose axis only appends the sign."""
+    return ratios * 100.0
+
+
+def short_texts(metric: Metric, values: pd.Series) -> list[str]:
+    """Values of one metric side by side in little room: no digit more than tells them apart."""
+    spread = float(values.max() - values.min())
+    match metric.unit:
+        case "ratio":
+            digits = 1 if spread >= 0.02 else 2
+            return [percent(value, digits) for value in values]
+        case "number":
+            digits = 1 if spread >= 10.0 else 2
+            return [number(value, digits) for value in values]
+        case _:
+            return [number(value, 0) for value in values]
+
+
+def axis_expression(metric: Metric) -> str:
+    """The Vega expression that writes a metric's value at a tick of its scale."""
+    if metric.unit == "ratio":
+        return "format(datum.value * 100, ',~r') + ' %'"
+    return "format(datum.value, ',~r')"
 
 
 def metric_text(metric: Metric, value: float) -> str:

@@ -86,12 +86,25 @@ class Cell(NamedTuple):
     orders_today: float
 
 
-class Decision(NamedTuple):
-    """What the rule does at one price, with every number it used.
+class Intent(NamedTuple):
+    """What the rule wants at one price, before money, lots and minimums.
 
     trigger: +1 the price fell to the buy level, -1 it rose to the sell level, 0 neither.
     wish, capped, guarded: signed notional at the price: wished, after the largest trade, after
-    the guardrails. funded, rounded: shares > 0, after cash or shares held, after whole lots.
+    the guardrails.
+    """
+
+    trigger: float
+    wish: float
+    capped: float
+    guarded: float
+
+
+class Decision(NamedTuple):
+    """What the rule does at one price, with every number it used.
+
+    trigger, wish, capped, guarded: as in Intent. equity: before the order. funded, rounded:
+    shares >= 0, after cash or shares held, after whole lots.
     quantity: signed shares of the order, 0 for none; fill_price, notional (>= 0), commission
     are its execution, shares/cash/anchor/stock_share ``_after`` the cell it leaves.
     """
@@ -117,19 +130,30 @@ class Decision(NamedTuple):
 
 
 def decide(price: float, cell: Cell, terms: Terms) -> Decision:
-    """Ask the rule what to do at `price` (> 0) with `cell` under `terms`.
+    """Ask the rule what to do at `price` (> 0) with `cell` under `terms`."""
+    return settle(price, cell, intend(price, cell, terms), terms)
 
-    Trigger and wish (SPEC §3.2), then the trims in their order (SPEC §3.3): largest trade,
-    guardrails, cash or shares held, whole lots, smallest notional, daily cap.
-    """
+
+def intend(price: float, cell: Cell, terms: Terms) -> Intent:
+    """Trigger and wish (SPEC §3.2), trimmed to the largest trade and the guardrails (§3.3)."""
     stock = cell.shares * price
     equity = stock + cell.cash + cell.receivable
-
     trigger = fired_trigger(price, cell.anchor, terms)
     wish = wished_notional(price, trigger, equity, cell, terms)
     largest = terms.max_trade_share * equity
     capped = min(max(wish, -largest), largest)
     guarded = within_guardrails(capped, stock, equity, terms)
+    return Intent(trigger, wish, capped, guarded)
+
+
+def settle(price: float, cell: Cell, intent: Intent, terms: Terms) -> Decision:
+    """Turn the intent into an order, or none: the other trims of SPEC §3.3 in their order.
+
+    Cash or shares held, whole lots, smallest notional, daily cap.
+    """
+    trigger, wish, capped, guarded = intent
+    stock = cell.shares * price
+    equity = stock + cell.cash + cell.receivable
 
     buys = guarded > 0.0
     side = 1.0 if buys else -1.0

@@ -2,8 +2,10 @@
 
 Ticks are the outer loop, `LANES` policies (lanes) the inner one. Everything a lane knows is one
 row entry of a single flat array, so that the compiler turns the inner loop into vector code
-(structure of arrays). Metrics are streamed: the kernel keeps running sums per lane and nothing
-per tick. A lane sees only itself, so neither the batch nor the chunk changes a bit of a result.
+(structure of arrays). A tick is several short loops over the lanes, so that the processor can
+overlap one group of lanes with the next. Metrics are streamed: the kernel keeps running sums per
+lane and nothing per tick. A lane sees only itself, so neither the batch nor the chunk changes a
+bit of a result.
 
 True divisions and no fastmath keep every fill bit-equal to the uncompiled rule.
 """
@@ -14,7 +16,7 @@ import numba
 import numpy as np
 
 from volbal.domain.policy import Policy
-from volbal.domain.rule import SHARE_TOLERANCE, Cell, Terms
+from volbal.domain.rule import SHARE_TOLERANCE, Cell, Intent, Terms
 from volbal.engine.compiled import RULE
 from volbal.engine.paths import Floats, PricePath, price_path
 
@@ -61,6 +63,12 @@ STATE = (
     "excess_squares",
     "excess_by_stock",
     "matched_growth",
+    "guarded",
+    "quantity",
+    "fill_price",
+    "notional",
+    "commission",
+    "shares_before",
 )
 """What a lane remembers behind its policy. All money in account currency, days in calendar days.
 
@@ -69,7 +77,7 @@ squared deviations of the daily returns r from their mean. The excess of a day i
 e = r - c - start_share * y, with c the day's interest rate and y = stock return - c; its moments
 give the tracking error against any constant stock share without a second run.
 *_by_stock: sums of r * (stock return - its mean) and e * (y - its mean). matched_growth: final
-value of 1 in the exposure-matched hold.
+value of 1 in the exposure-matched hold. From guarded on: the last tick's intent and fill.
 """
 
 ROWS = (*Terms._fields, *STATE)
@@ -115,11 +123,18 @@ CASH_RATE: Final = _OFFSETS["CASH_RATE"]
     EXCESS_SQUARES,
     EXCESS_BY_STOCK,
     MATCHED_GROWTH,
+    GUARDED,
+    QUANTITY,
+    FILL_PRICE,
+    NOTIONAL,
+    COMMISSION,
+    SHARES_BEFORE,
 ) = (_OFFSETS[name.upper()] for name in STATE)
 PENDING: Final = len(ROWS) * LANES
 """Behind the named rows: one row per dividend slot with the amount that waits to be paid."""
 
-decide = RULE["decide"]
+intend = RULE["intend"]
+settle = RULE["settle"]
 interest = RULE["interest"]
 accrued_dividend = RULE["accrued_dividend"]
 anchor_after_ex_date = RULE["anchor_after_ex_date"]
@@ -176,51 +191,77 @@ def _accrue_dividend(s, slot, slots, price, per_share):  # type: ignore[no-untyp
 
 
 @inlined
-def _trade(s, price, years, age):  # type: ignore[no-untyped-def]
-    """One tick: interest, the rule's decision, and the books of what it filled."""
+def _intend(s, price, years):  # type: ignore[no-untyped-def]
+    """Interest, then what the rule wants at this tick."""
+    for j in range(LANES):
+        terms = _terms(s, j)
+        cash = s[CASH + j]
+        cash = cash + interest(cash, terms.cash_rate, years)
+        cell = Cell(s[SHARES + j], cash, s[RECEIVABLE + j], s[ANCHOR + j], s[ORDERS_TODAY + j])
+        s[CASH + j] = cash
+        s[GUARDED + j] = intend(price, cell, terms).guarded
+
+
+@inlined
+def _settle(s, price):  # type: ignore[no-untyped-def]
+    """What comes of the intent: an order that is filled, or none."""
     for j in range(LANES):
         terms = _terms(s, j)
         shares = s[SHARES + j]
-        cash = s[CASH + j]
-        cash = cash + interest(cash, terms.cash_rate, years)
         orders_today = s[ORDERS_TODAY + j]
-        cell = Cell(shares, cash, s[RECEIVABLE + j], s[ANCHOR + j], orders_today)
-        done = decide(price, cell, terms)
-
-        filled = 1.0 if done.quantity != 0.0 else 0.0
-        buys = done.quantity > 0.0
-        sells = done.quantity < 0.0
-        cost = s[AVERAGE_COST + j]
-        bought_at = s[PURCHASE_AGE + j]
-        per_share = 1.0 / (done.shares_after if buys else 1.0)
-        paid = shares * cost + done.notional + done.commission
-        aged = shares * bought_at + done.quantity * age
-        sold_shares = -done.quantity if sells else 0.0
-        gain = sold_shares * (done.fill_price - cost) - done.commission
-        wins = sells & (gain > ROUNDING * done.notional)
-        inside = (done.stock_share_after >= terms.min_stock_share - SHARE_TOLERANCE) & (
-            done.stock_share_after <= terms.max_stock_share + SHARE_TOLERANCE
+        cell = Cell(shares, s[CASH + j], s[RECEIVABLE + j], s[ANCHOR + j], orders_today)
+        # Only `guarded` makes the fill; the rest of an intent explains it.
+        done = settle(price, cell, Intent(0.0, 0.0, 0.0, s[GUARDED + j]), terms)
+        share = done.stock_share_after
+        inside = (share >= terms.min_stock_share - SHARE_TOLERANCE) & (
+            share <= terms.max_stock_share + SHARE_TOLERANCE
         )
-
+        s[QUANTITY + j] = done.quantity
+        s[FILL_PRICE + j] = done.fill_price
+        s[NOTIONAL + j] = done.notional
+        s[COMMISSION + j] = done.commission
+        s[SHARES_BEFORE + j] = shares
         s[SHARES + j] = done.shares_after
         s[CASH + j] = done.cash_after
         s[ANCHOR + j] = done.anchor_after
-        s[ORDERS_TODAY + j] = orders_today + filled
+        s[ORDERS_TODAY + j] = orders_today + (1.0 if done.quantity != 0.0 else 0.0)
+        s[TICKS_INSIDE + j] += 1.0 if inside else 0.0
+        s[SHARE_NOW + j] = share
+        s[EQUITY_NOW + j] = done.equity_after
+
+
+@inlined
+def _book(s, age):  # type: ignore[no-untyped-def]
+    """Cost, gains and sums of the tick's fill; all zero without one."""
+    for j in range(LANES):
+        quantity = s[QUANTITY + j]
+        notional = s[NOTIONAL + j]
+        commission = s[COMMISSION + j]
+        shares = s[SHARES_BEFORE + j]
+        shares_after = s[SHARES + j]
+        cost = s[AVERAGE_COST + j]
+        bought_at = s[PURCHASE_AGE + j]
+        buys = quantity > 0.0
+        sells = quantity < 0.0
+        per_share = 1.0 / (shares_after if buys else 1.0)
+        paid = shares * cost + notional + commission
+        aged = shares * bought_at + quantity * age
+        sold_shares = -quantity if sells else 0.0
+        gain = sold_shares * (s[FILL_PRICE + j] - cost) - commission
+        wins = sells & (gain > ROUNDING * notional)
+
         s[AVERAGE_COST + j] = paid * per_share if buys else cost
         s[PURCHASE_AGE + j] = aged * per_share if buys else bought_at
         s[GAINS + j] += gain if wins else 0.0
         s[LOSSES + j] += gain if sells & (not wins) else 0.0
         s[WINS + j] += 1.0 if wins else 0.0
         s[SELLS + j] += 1.0 if sells else 0.0
-        s[FILLS + j] += filled
-        s[BOUGHT + j] += done.notional if buys else 0.0
-        s[SOLD + j] += done.notional if sells else 0.0
-        s[COMMISSIONS + j] += done.commission
+        s[FILLS + j] += 1.0 if quantity != 0.0 else 0.0
+        s[BOUGHT + j] += notional if buys else 0.0
+        s[SOLD + j] += notional if sells else 0.0
+        s[COMMISSIONS + j] += commission
         s[HELD_DAYS + j] += sold_shares * (age - bought_at)
         s[SOLD_SHARES + j] += sold_shares
-        s[TICKS_INSIDE + j] += 1.0 if inside else 0.0
-        s[SHARE_NOW + j] = done.stock_share_after
-        s[EQUITY_NOW + j] = done.equity_after
 
 
 @inlined
@@ -291,7 +332,9 @@ def _replay(s, start_share, ticks, dividends, payments, slots, days, centred, sh
         while next_ex < len(ex_tick) and ex_tick[next_ex] == tick:
             _accrue_dividend(s, ex_slot[next_ex], slots, price[tick], per_share[next_ex])
             next_ex += 1
-        _trade(s, price[tick], years[tick], age[tick])
+        _intend(s, price[tick], years[tick])
+        _settle(s, price[tick])
+        _book(s, age[tick])
         if ends_day[tick]:
             here = (centred[0][day], centred[1][day], centred[2][day])
             _close_day(

@@ -15,7 +15,7 @@ from volbal.domain.policy import Policy
 from volbal.domain.rule import REASONS
 from volbal.engine import simulation
 from volbal.engine.grid import Grid, Parameter, Value, valid
-from volbal.engine.metrics import METRIC, METRICS, good_sign
+from volbal.engine.metrics import METRICS, good_sign, rankable
 from volbal.engine.paths import Dividend, Floats, PricePath, price_path
 from volbal.engine.simulation import Recording
 from volbal.errors import InvalidInput
@@ -124,6 +124,11 @@ class Simulation:
     def symbol(self) -> str:
         return self.prepared.history.symbol
 
+    @property
+    def final_equity(self) -> float:
+        """Equity at the last tick, account currency."""
+        return float(self.recording.equity[-1])
+
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Every metric of SPEC §8 and cvar_95; NaN where undefined."""
@@ -201,6 +206,23 @@ class Simulation:
             }
         )
 
+    @cached_property
+    def dividends(self) -> pd.DataFrame:
+        """One row per dividend: ex_date, pay_date (ticks; NaT where that is after the end),
+        per_share (gross), shares held before the ex-date, net (account currency)."""
+        times = self.recording.path.times
+        paid = self.recording.dividends
+        until = np.append(times, np.datetime64("NaT"))
+        return pd.DataFrame(
+            {
+                "ex_date": times[[dividend.ex_tick for dividend in paid]],
+                "pay_date": until[[dividend.pay_tick for dividend in paid]],
+                "per_share": [dividend.per_share for dividend in paid],
+                "shares": [dividend.shares for dividend in paid],
+                "net": [dividend.net for dividend in paid],
+            }
+        )
+
     def as_json(self) -> dict[str, Any]:
         """The simulation for machines, as SPEC §6 prints it; undefined metrics are None."""
         daily = self.prepared.history.provenance.interval == "1d"
@@ -254,11 +276,7 @@ class Optimization:
 
         Raises InvalidInput where the metric has no good direction or no cell has a value.
         """
-        if METRIC[metric].direction is None:
-            ranked = ", ".join(m.name for m in METRICS if m.direction)
-            raise InvalidInput(
-                "metric", f"{metric} has no better or worse", f"choose one of {ranked}"
-            )
+        rankable(metric)
         values = (self.cells[metric] * good_sign(metric)).to_numpy()
         if np.isnan(values).all():
             raise InvalidInput(
@@ -302,6 +320,27 @@ class Optimization:
         frame[metric] = target.loc[nearest.to_numpy()].to_numpy()
         frame["valid"] = valid.to_numpy()
         return frame
+
+
+def coarsened(
+    frame: pd.DataFrame, axes: Mapping[str, tuple[Value, ...]], metric: str, most: int
+) -> pd.DataFrame:
+    """`frame` with at most `most` values per axis, for a screen that cannot show them all.
+
+    frame: one row per combination of the axes' values, with `metric` and valid, as from
+    Optimization.heatmap. Neighbouring values form blocks; of every block the row that is best
+    by `metric` is kept, its axes set to the block's first values. Unchanged where all fits.
+    """
+    blocks = frame
+    for axis, values in axes.items():
+        size = -(-len(values) // most)
+        if size > 1:
+            first = {value: values[i - i % size] for i, value in enumerate(values)}
+            blocks = blocks.assign(**{axis: blocks[axis].map(first)})
+    if blocks is frame:
+        return frame
+    quality = (blocks[metric] * good_sign(metric)).fillna(-np.inf)
+    return blocks.loc[quality.groupby([blocks[axis] for axis in axes], sort=False).idxmax()]
 
 
 Progress = Callable[[int, int], None]

@@ -1,6 +1,5 @@
 """Form parts and tables that pages share."""
 
-import math
 from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
@@ -8,16 +7,16 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from volbal.domain.policy import BOOLEANS, PRESETS, Policy
-from volbal.engine.grid import Value
+from volbal.domain.policy import BOOLEANS, DEFAULT_RATIOS, PRESETS, Policy
 from volbal.engine.metrics import METRIC, METRICS, Metric
 from volbal.errors import VolbalError
 from volbal.formatting import UNDEFINED, metric_text, money, number, percent, value_text
 from volbal.market.bundled import BundledPrices
 from volbal.market.model import PriceHistory, PriceSource
-from volbal.services.research import BENCHMARKS, Setup, Simulation, simulate
+from volbal.services.research import BENCHMARKS, Prepared, Setup, Simulation, simulate
+from volbal.ui import charts
 from volbal.ui.address import Question, policy_values
-from volbal.ui.fields import FIELDS, MAIN, MORE, Field, choice_text, choices, preset_of
+from volbal.ui.fields import FIELDS, MAIN, MORE, Field, choice_text, choices
 
 SOURCE: PriceSource = BundledPrices()
 
@@ -83,9 +82,7 @@ def _fit_dates(page: str) -> None:
     start, end = recalled(page, "start"), recalled(page, "end")
     start = start if start < history.last_date else history.first_date
     end = end if end > history.first_date else history.last_date
-    remember(
-        page, {"start": max(start, history.first_date), "end": min(end, history.last_date)}
-    )
+    remember(page, {"start": max(start, history.first_date), "end": min(end, history.last_date)})
 
 
 def cell_inputs(page: str) -> None:
@@ -103,8 +100,7 @@ def cell_inputs(page: str) -> None:
         key=f"{page}.stock_share",
         step=0.05,
         format="%.4g",
-        help="Part of the capital in shares at the start, the rest is cash. "
-        "Example: 0.5 is 50 %.",
+        help="Part of the capital in shares at the start, the rest is cash. Example: 0.5 is 50 %.",
     )
 
 
@@ -163,9 +159,14 @@ def _policy_field(page: str, name: str, swept: bool) -> None:
             key=key,
             help=field.help,
             disabled=swept,
-            placeholder="swept" if swept else "by sizing",
+            placeholder=_placeholder(page, swept),
             **_number_format(name, field),
         )
+
+
+def _placeholder(page: str, swept: bool) -> str:
+    """What an empty input means; only the rebalance ratio can be empty."""
+    return "swept" if swept else value_text(DEFAULT_RATIOS[recalled(page, "sizing")])
 
 
 def _number_format(name: str, field: Field) -> dict[str, Any]:
@@ -238,10 +239,10 @@ def headline(result: Simulation, columns: int = 4) -> None:
             border=True,
         )
 
-    def compared(name: str, note: str = "") -> None:
+    def compared(name: str) -> None:
         metric, value = METRIC[name], result.metrics[name]
         beside = metric_text(metric, hold[name])
-        card(metric.label, metric_text(metric, value), beside, "buy & hold", note or sentence(metric))
+        card(metric.label, metric_text(metric, value), beside, "buy & hold", sentence(metric))
 
     card(
         "Final value",
@@ -259,7 +260,7 @@ def headline(result: Simulation, columns: int = 4) -> None:
         excess.label,
         metric_text(excess, result.metrics["excess_return"]),
         metric_text(METRIC["cagr"], matched["cagr"]),
-        "matched hold a year",
+        "matched hold, CAGR",
         f"{sentence(excess)} A rule that only holds less stock has none.",
     )
     card(
@@ -275,6 +276,39 @@ def headline(result: Simulation, columns: int = 4) -> None:
         money(result.metrics["total_commissions"]),
         "commissions",
         sentence(METRIC["fill_count"]),
+    )
+
+
+def draw_value(result: Simulation, key: str, height: int = 470) -> None:
+    """Value and drawdown over time."""
+    logarithmic = st.toggle(
+        "Log scale",
+        key=f"{key}-log",
+        help="Equal growth is an equal distance. Example: 10,000 to 20,000 looks like 20,000 to "
+        "40,000.",
+    )
+    option, tall = charts.value_chart(result.days, height, logarithmic)
+    st.echarts_chart(
+        option,
+        height=tall,
+        key=key,
+        alt=f"Value of {result.symbol} from {result.prepared.history.first_date} to "
+        f"{result.prepared.history.last_date}: strategy {money(result.final_equity)} at the end, "
+        f"buy & hold {money(result.benchmarks['buy_and_hold']['final_equity'])}; below, the "
+        f"drawdowns, at worst {percent(result.metrics['max_drawdown'])}.",
+    )
+
+
+def draw_rule(result: Simulation, key: str) -> None:
+    """Price, anchor, fills and stock share over time."""
+    option, tall = charts.rule_chart(result.days, result.fills, result.policy)
+    st.echarts_chart(
+        option,
+        height=tall,
+        key=key,
+        alt=f"Price of {result.symbol} with the anchor and {len(result.fills)} fills; below, the "
+        f"stock share between {percent(result.policy.min_stock_share, 0)} and "
+        f"{percent(result.policy.max_stock_share, 0)}.",
     )
 
 
@@ -310,62 +344,89 @@ def _meaning(metric: Metric, undefined: Mapping[str, str]) -> str:
     return sentence(metric)
 
 
-def fills_table(result: Simulation) -> pd.DataFrame:
-    """Every fill, as text and numbers ready to show."""
-    fills = result.fills
-    return pd.DataFrame(
-        {
-            "Date": fills["time"].dt.strftime("%Y-%m-%d"),
-            "Side": fills["side"],
-            "Quantity": [number(value, 4) for value in fills["quantity"]],
-            "Price": [money(value) for value in fills["price"]],
-            "Notional": [money(value) for value in fills["notional"]],
-            "Commission": [money(value) for value in fills["commission"]],
-            "Shares after": [number(value, 4) for value in fills["shares"]],
-            "Cash after": [money(value) for value in fills["cash"]],
-            "Stock share after": [percent(value, 1) for value in fills["stock_share"]],
-            "Gain of sale": ["" if math.isnan(gain) else money(gain) for gain in fills["gain"]],
-            "Reason": fills["reason"].str.replace("_", " "),
-        }
+def show_metrics(result: Simulation) -> None:
+    """Every metric with its benchmarks and meaning."""
+    frame = metrics_table(result)
+    numbers = frame.columns[1:-1]
+    st.dataframe(
+        frame,
+        hide_index=True,
+        height="content",
+        column_config={
+            "Metric": st.column_config.TextColumn(width=170, pinned=True),
+            **{name: st.column_config.TextColumn(alignment="right") for name in numbers},
+            "Meaning": st.column_config.TextColumn(width=700),
+        },
+        alt="Every metric of the strategy and its benchmarks, with its meaning",
     )
 
 
-def dividends_table(result: Simulation) -> pd.DataFrame:
-    """Every dividend of the simulation, as text."""
-    paid = result.dividends
-    return pd.DataFrame(
-        {
-            "Ex-date": paid["ex_date"].dt.strftime("%Y-%m-%d"),
-            "Pay date": paid["pay_date"].dt.strftime("%Y-%m-%d").fillna("after the end"),
-            "Per share, gross": [number(value, 4) for value in paid["per_share"]],
-            "Shares": [number(value, 4) for value in paid["shares"]],
-            "Net": [money(value) for value in paid["net"]],
-        }
-    )
+MONEY = "%,.2f"
+QUANTITY = "%,.4f"
 
 
-NUMBERS_RIGHT = "right"
-
-
-def text_table(frame: pd.DataFrame, left: Collection[str], height: int, key: str) -> Any:
-    """A table of formatted text: numbers to the right, the columns in `left` to the left."""
-    columns = {
-        name: st.column_config.TextColumn(alignment="left" if name in left else NUMBERS_RIGHT)
-        for name in frame.columns
+def show_fills(result: Simulation) -> None:
+    """Every fill, newest last."""
+    if result.fills.empty:
+        st.info("The rule never traded in this range.")
+        return
+    columns: dict[str, Any] = {
+        "time": st.column_config.DateColumn("Date", format="YYYY-MM-DD", pinned=True),
+        "side": "Side",
+        "quantity": st.column_config.NumberColumn("Quantity", format=QUANTITY),
+        "price": st.column_config.NumberColumn("Price", format=MONEY),
+        "notional": st.column_config.NumberColumn("Notional", format=MONEY),
+        "commission": st.column_config.NumberColumn("Commission", format=MONEY),
+        "shares": st.column_config.NumberColumn("Shares after", format=QUANTITY),
+        "cash": st.column_config.NumberColumn("Cash after", format=MONEY),
+        "stock_share": st.column_config.NumberColumn("Stock share after", format="percent"),
+        "gain": st.column_config.NumberColumn(
+            "Gain of sale",
+            format=MONEY,
+            help="Quantity × (price − average cost) − commission",
+        ),
+        "reason": "Reason",
     }
-    return st.dataframe(
-        frame, hide_index=True, column_config=columns, height=height, key=key, width="stretch"
+    fills = result.fills.assign(reason=result.fills["reason"].str.replace("_", " "))
+    st.dataframe(
+        fills, hide_index=True, column_config=columns, height=420, alt="Every fill in order"
     )
 
 
-def provenance(history: PriceHistory, today: date) -> None:
-    """Where the prices come from and how old they are."""
+def show_dividends(result: Simulation) -> None:
+    """Every dividend that the cell earned."""
+    if result.dividends.empty:
+        st.info(f"{result.symbol} paid no dividend in this range.")
+        return
+    columns = {
+        "ex_date": st.column_config.DateColumn("Ex-date", format="YYYY-MM-DD", pinned=True),
+        "pay_date": st.column_config.DateColumn(
+            "Pay date",
+            format="YYYY-MM-DD",
+            help="First session on or after it; empty where it lies after the end",
+        ),
+        "per_share": st.column_config.NumberColumn("Gross per share", format=QUANTITY),
+        "shares": st.column_config.NumberColumn("Shares held", format=QUANTITY),
+        "net": st.column_config.NumberColumn("Net received", format=MONEY),
+    }
+    st.dataframe(
+        result.dividends,
+        hide_index=True,
+        column_config=columns,
+        height=420,
+        alt="Every dividend in order",
+    )
+
+
+def behind(prepared: Prepared) -> None:
+    """Where the prices come from, how old they are, and what the result assumes."""
+    history = prepared.history
     told = history.provenance
     rows = {
         "Source": told.source,
         "Basis": told.basis,
         "Interval": told.interval,
-        "As of": f"{told.as_of}, {number(told.age(today), 0)} days old",
+        "As of": f"{told.as_of}, {number(told.age(date.today()), 0)} days old",
         "Used here": f"{history.first_date} to {history.last_date}, "
         f"{number(len(history.bars), 0)} bars, {len(history.dividends)} dividends, "
         f"{len(history.splits)} splits (already in the prices)",
@@ -377,12 +438,9 @@ def provenance(history: PriceHistory, today: date) -> None:
         hide_header=True,
     )
 
+    st.markdown("\n".join(f"- {sentence}" for sentence in prepared.assumptions))
+
 
 def range_text(result_history: PriceHistory) -> str:
     """The sessions a result is about."""
     return f"{result_history.symbol} · {result_history.first_date} to {result_history.last_date}"
-
-
-def values_text(values: Mapping[str, Value]) -> str:
-    """Parameter values in one line."""
-    return " · ".join(f"{FIELDS[name].label} {value_text(v)}" for name, v in values.items())

@@ -124,8 +124,16 @@ FIELDS: dict[str, Field] = {
 """In the order of the forms; `trigger_threshold` is offered only where it can be swept."""
 
 POLICY = tuple(name for name in FIELDS if name != "trigger_threshold")
-MAIN = POLICY[:6]
-MORE = POLICY[6:]
+MAIN = (
+    "trigger_up",
+    "trigger_down",
+    "min_stock_share",
+    "max_stock_share",
+    "rebalance_ratio",
+    "max_trade_share",
+    "sizing",
+)
+MORE = tuple(name for name in POLICY if name not in MAIN)
 
 
 def preset_of(policy: Policy) -> str | None:

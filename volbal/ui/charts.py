@@ -1,0 +1,397 @@
+"""Charts: a frame in, a chart out. Colours are readable on the light and the dark theme.
+
+Time series are ECharts options (a mouse move costs 20 ms instead of 130 in Vega), studies are
+Altair charts.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from volbal.domain.policy import Policy
+from volbal.engine.metrics import Metric
+from volbal.formatting import axis_expression, percent, percent_points
+from volbal.services.research import BENCHMARKS
+
+Option = dict[str, Any]
+
+BLUE, ORANGE, SLATE, GREEN, VIOLET = "#3B82F6", "#E8890C", "#8392A7", "#10A36B", "#A274F0"
+LINES = {
+    "equity": ("Strategy", BLUE, 2.2),
+    "buy_and_hold": (BENCHMARKS["buy_and_hold"], ORANGE, 1.3),
+    "start_mix": (BENCHMARKS["start_mix"], SLATE, 1.3),
+    "exposure_matched": (BENCHMARKS["exposure_matched"], GREEN, 1.3),
+}
+"""Column of `Simulation.days` → name, colour, width."""
+
+FAINT = "rgba(131, 146, 167, 0.28)"
+LABEL = "#8392A7"
+CROWDED = 150
+"""Fills beyond which their marks are drawn smaller."""
+
+MONEY, PRICE, PERCENT = "%,.0f", "%,.2f", "%.1f %%"
+
+
+def value_chart(
+    days: pd.DataFrame, height: int = 470, logarithmic: bool = False
+) -> tuple[Option, int]:
+    """Value of the strategy and its benchmarks above, drawdown of two of them below.
+
+    days: `Simulation.days`. logarithmic: equal growth is an equal distance.
+    Returns the option and its height in pixels.
+    """
+    frame = days.reset_index()
+    falls = {"equity": "drawdown", "buy_and_hold": "drawdown_buy_and_hold"}
+    shown = frame[["date", *LINES]].copy()
+    for fall in falls.values():
+        shown[fall] = percent_points(frame[fall])
+    top, bottom = round(height * 0.56), round(height * 0.2)
+    option = _panels(
+        shown,
+        [("Value, account currency", 46, top), ("Drawdown", 46 + top + 38, bottom)],
+        height,
+    )
+    option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
+    option["yAxis"][1]["max"] = 0
+    if logarithmic:
+        option["yAxis"][0] |= {"type": "log", "logBase": 2, "scale": True}
+    option["series"] = [
+        _line(column, name, colour, width, 0, MONEY)
+        for column, (name, colour, width) in LINES.items()
+    ] + [
+        _line(fall, f"Drawdown, {LINES[of][0].lower()}", LINES[of][1], 1.2, 1, PERCENT)
+        | ({"areaStyle": {"opacity": 0.15}} if of == "equity" else {})
+        for of, fall in falls.items()
+    ]
+    option["legend"]["data"] = [name for name, _, _ in LINES.values()]
+    return option, height
+
+
+def rule_chart(
+    days: pd.DataFrame, fills: pd.DataFrame, policy: Policy, height: int = 520
+) -> tuple[Option, int]:
+    """Price with anchor and fills above, stock share between its guardrails below.
+
+    days, fills: of a Simulation. Returns the option and its height in pixels.
+    """
+    frame = days.reset_index()[["date", "price", "anchor", "stock_share"]]
+    frame["stock_share"] = percent_points(frame["stock_share"])
+    sides = [fills.loc[fills["side"] == side, ["time", "price"]] for side in ("BUY", "SELL")]
+    top, bottom = round(height * 0.5), round(height * 0.27)
+    option = _panels(
+        frame,
+        [
+            ("Price, anchor and fills", 46, top),
+            ("Stock share between its guardrails", 46 + top + 38, bottom),
+        ],
+        height,
+    )
+    option["dataset"] += [{"source": side} for side in sides]
+    option["yAxis"][0]["scale"] = True
+    option["yAxis"][1] |= {"min": 0, "max": 100, "interval": 25}
+    option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
+    size = 9 if len(fills) <= CROWDED else 6
+    anchor = _line("anchor", "Anchor", VIOLET, 1.0, 0, PRICE) | {"step": "end"}
+    share = _line("stock_share", "Stock share", BLUE, 1.4, 1, PERCENT)
+    share["markLine"] = _guardrails(policy)
+    option["series"] = [
+        _line("price", "Price", SLATE, 1.4, 0, PRICE),
+        anchor,
+        _marks("Buy", 1, BLUE, 0, size),
+        _marks("Sell", 2, ORANGE, 180, size),
+        share,
+    ]
+    option["legend"]["data"] = ["Price", "Anchor", "Buy", "Sell"]
+    return option, height
+
+
+def _panels(frame: pd.DataFrame, panels: list[tuple[str, int, int]], height: int) -> Option:
+    """Panels under one another with a common time axis, crosshair and zoom.
+
+    panels: title, top and height in pixels of each.
+    """
+    last = len(panels) - 1
+    return {
+        "animation": False,
+        "dataset": [{"source": frame}],
+        "title": [
+            {
+                "text": title,
+                "top": top - 26,
+                "left": 0,
+                "textStyle": {"fontSize": 13, "fontWeight": 600},
+            }
+            for title, top, _ in panels
+        ],
+        "legend": {
+            "top": 14,
+            "right": 0,
+            "left": "auto",
+            "icon": "roundRect",
+            "itemWidth": 14,
+            "itemHeight": 4,
+            "itemGap": 14,
+        },
+        "grid": [
+            {"left": 8, "right": 44, "top": top, "height": tall, "containLabel": True}
+            for _, top, tall in panels
+        ],
+        "axisPointer": {"link": [{"xAxisIndex": "all"}]},
+        "tooltip": {"trigger": "axis", "confine": True, "axisPointer": {"type": "line"}},
+        "xAxis": [
+            {
+                "type": "time",
+                "gridIndex": index,
+                "axisLabel": {"show": index == last, "color": LABEL},
+                "axisLine": {"lineStyle": {"color": FAINT}},
+                "axisTick": {"show": False},
+                "splitLine": {"show": False},
+            }
+            for index in range(last + 1)
+        ],
+        "yAxis": [
+            {
+                "type": "value",
+                "gridIndex": index,
+                "splitNumber": 4 if index == 0 else 2,
+                "axisLabel": {"color": LABEL},
+                "splitLine": {"lineStyle": {"color": FAINT}},
+            }
+            for index in range(last + 1)
+        ],
+        "dataZoom": [
+            {
+                "type": "slider",
+                "xAxisIndex": "all",
+                "bottom": 4,
+                "height": 20,
+                "left": 60,
+                "right": 60,
+                "showDetail": False,
+                "brushSelect": False,
+            }
+        ],
+    }
+
+
+def _line(column: str, name: str, colour: str, width: float, panel: int, number: str) -> Option:
+    return {
+        "type": "line",
+        "name": name,
+        "xAxisIndex": panel,
+        "yAxisIndex": panel,
+        "encode": {"x": "date", "y": column, "tooltip": [column]},
+        "showSymbol": False,
+        "sampling": "lttb",
+        "lineStyle": {"width": width, "color": colour},
+        "itemStyle": {"color": colour},
+        "tooltip": {"valueFormatter": number},
+    }
+
+
+def _marks(name: str, dataset: int, colour: str, rotated: int, size: int) -> Option:
+    return {
+        "type": "scatter",
+        "name": name,
+        "datasetIndex": dataset,
+        "encode": {"x": "time", "y": "price", "tooltip": ["price"]},
+        "symbol": "triangle",
+        "symbolRotate": rotated,
+        "symbolSize": size,
+        "itemStyle": {"color": colour, "opacity": 0.9},
+        "tooltip": {"valueFormatter": PRICE},
+    }
+
+
+def _guardrails(policy: Policy) -> Option:
+    levels = {
+        share: percent(share, 0) for share in (policy.min_stock_share, policy.max_stock_share)
+    }
+    return {
+        "silent": True,
+        "symbol": "none",
+        "lineStyle": {"type": "dashed", "color": ORANGE, "width": 1.2},
+        "data": [
+            {
+                "yAxis": float(percent_points(pd.Series([share])).iloc[0]),
+                "label": {"formatter": text, "position": "end", "color": ORANGE},
+            }
+            for share, text in levels.items()
+        ],
+    }
+
+
+CENTRES = {
+    "total_return": 0.0,
+    "cagr": 0.0,
+    "sharpe_ratio": 0.0,
+    "sortino_ratio": 0.0,
+    "calmar_ratio": 0.0,
+    "excess_return": 0.0,
+    "alpha": 0.0,
+    "information_ratio": 0.0,
+    "profit_factor": 1.0,
+    "win_rate": 0.5,
+    "positive_days": 0.5,
+}
+"""Where a metric turns from bad to good."""
+
+NEUTRAL = ["#EFEAF8", "#D6CAEF", "#B9A5E2", "#987DD1", "#7657B6", "#563A91", "#3B2569"]
+"""For metrics of which neither more nor less is better."""
+
+INVALID = "#8392A7"
+BY_COLOUR = "luminance(scale('color', datum.value)) > 0.36 ? '#0F172A' : '#FFFFFF'"
+"""Ink that is readable on the cell it stands on, in either theme."""
+
+FITS = "bandwidth('x') >= 44 && bandwidth('y') >= 15"
+"""Whether a cell has room for its value."""
+
+
+def colour_scale(metric: Metric, values: pd.Series) -> alt.Scale:
+    """Blue is good and orange or pale is bad, whichever way the metric counts.
+
+    Diverging about the metric's natural centre where the values lie on both sides of it, else
+    one-sided: a centre far away would make every cell look the same.
+    """
+    if metric.direction is None:
+        return alt.Scale(range=NEUTRAL)
+    low, high = float(values.min()), float(values.max())
+    centre = CENTRES.get(metric.name)
+    reverse = metric.direction == "down"
+    if centre is not None and low < centre < high:
+        reach = max(high - centre, centre - low)
+        return alt.Scale(domain=[centre - reach, centre + reach], domainMid=centre, reverse=reverse)
+    return alt.Scale(domain=[low, high] if low < high else [low - 1.0, high], reverse=reverse)
+
+
+def heatmap(
+    cells: pd.DataFrame,
+    axes: tuple[tuple[str, list[str]], tuple[str, list[str]]],
+    metric: Metric,
+    tooltips: Mapping[str, str],
+    height: int = 460,
+) -> alt.LayerChart | alt.FacetChart:
+    """One rectangle per cell, the best and the chosen one outlined, invalid ones crossed out.
+
+    cells: columns x, y (text), value, label, cell_id, kind (shown, undefined, invalid), best,
+    chosen (bool) and those named in `tooltips` (column → title, text). axes: title of x and y
+    with their values in order. Selection parameter: "cell", with cell_id.
+    """
+    (x_title, x_order), (y_title, y_order) = axes
+    axis = alt.Axis(labelAngle=0, labelOverlap=True, domain=False, ticks=False, grid=False)
+    x = alt.X("x:O", sort=x_order, title=x_title, axis=axis, scale=_bands())
+    y = alt.Y("y:O", sort=y_order[::-1], title=y_title, axis=axis, scale=_bands())
+    click = alt.selection_point(name="cell", fields=["cell_id"], on="click", toggle=False)
+    hints = [alt.Tooltip(f"{name}:N", title=title) for name, title in tooltips.items()]
+    shown = cells[cells["kind"] == "shown"]
+    others = cells[cells["kind"] != "shown"]
+    colour = alt.Color(
+        "value:Q",
+        title=None,
+        scale=colour_scale(metric, shown["value"]),
+        legend=alt.Legend(
+            orient="top",
+            direction="horizontal",
+            gradientLength=220,
+            gradientThickness=10,
+            labelExpr=axis_expression(metric),
+            tickCount=4,
+        ),
+    )
+    rects = (
+        alt.Chart(shown)
+        .mark_rect(cursor="pointer")
+        .encode(x=x, y=y, color=colour, tooltip=hints)
+        .add_params(click)
+    )
+    labels = (
+        alt.Chart(shown)
+        .mark_text(
+            fontSize=11,
+            tooltip=None,
+            color=alt.ExprRef(BY_COLOUR),
+            opacity=alt.ExprRef(f"{FITS} ? 1 : 0"),
+        )
+        .encode(x=x, y=y, text="label:N")
+    )
+    layers = [rects, labels, *_crossed_out(others, x, y, hints)]
+    layers += [
+        *_outline(cells[cells["best"]], x, y, [4, 3]),
+        *_outline(cells[cells["chosen"]], x, y, []),
+    ]
+    return alt.layer(*layers).properties(height=height)
+
+
+def _bands() -> alt.Scale:
+    return alt.Scale(paddingInner=0.0, paddingOuter=0.0)
+
+
+def _crossed_out(
+    cells: pd.DataFrame, x: alt.X, y: alt.Y, hints: list[alt.Tooltip]
+) -> list[alt.Chart]:
+    """Cells without a value: grey, crossed where invalid, a dash where undefined."""
+    if cells.empty:
+        return []
+    base = alt.Chart(cells).encode(x=x, y=y, tooltip=hints)
+    return [
+        base.mark_rect(color=INVALID, opacity=0.18),
+        base.mark_text(fontSize=13, color=INVALID, tooltip=None).encode(text="label:N"),
+    ]
+
+
+def _outline(cells: pd.DataFrame, x: alt.X, y: alt.Y, dash: list[int]) -> list[alt.Chart]:
+    """A frame that shows on every colour: dark, with a light line inside."""
+    if cells.empty:
+        return []
+    base = alt.Chart(cells).encode(x=x, y=y)
+    return [
+        base.mark_rect(
+            filled=False, stroke=stroke, strokeWidth=width, strokeDash=dash, tooltip=None
+        )
+        for stroke, width in (("#0F172A", 4.5), ("#FFFFFF", 2.0))
+    ]
+
+
+def sweep_chart(
+    cells: pd.DataFrame,
+    axis: tuple[str, list[str]],
+    metric: Metric,
+    tooltips: Mapping[str, str],
+    numeric: bool,
+    height: int = 400,
+) -> alt.LayerChart | alt.FacetChart:
+    """One parameter: a line over its values, or bars where they have no order.
+
+    Columns of cells and the selection as in `heatmap`, without y.
+    """
+    title, order = axis
+    shown = cells[cells["kind"] == "shown"]
+    click = alt.selection_point(name="cell", fields=["cell_id"], on="click", toggle=False)
+    hints = [alt.Tooltip(f"{name}:N", title=heading) for name, heading in tooltips.items()]
+    x = alt.X(
+        "x:O", sort=order, title=title, axis=alt.Axis(labelAngle=0, labelOverlap=True, grid=False)
+    )
+    y = alt.Y(
+        "value:Q",
+        title=metric.label,
+        scale=alt.Scale(zero=not numeric),
+        axis=alt.Axis(labelExpr=axis_expression(metric)),
+    )
+    base = alt.Chart(shown).encode(x=x, y=y, tooltip=hints)
+    if numeric:
+        layers = [
+            base.mark_line(color=BLUE, strokeWidth=2),
+            base.mark_point(
+                filled=True, size=60 if len(shown) <= 200 else 12, color=BLUE, cursor="pointer"
+            ).add_params(click),
+        ]
+    else:
+        layers = [base.mark_bar(color=BLUE, cursor="pointer", size=60).add_params(click)]
+    for column, shape in (("best", "diamond"), ("chosen", "circle")):
+        marked = alt.Chart(shown[shown[column]]).encode(x=x, y=y)
+        layers.append(
+            marked.mark_point(size=260, shape=shape, stroke=ORANGE, strokeWidth=2.5, tooltip=None)
+        )
+    return alt.layer(*layers).properties(height=height)
