@@ -20,7 +20,7 @@ class LoopbackOnly:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 400 for a foreign Host, 403 for a foreign Origin; else pass the request on."""
+        """Answer 403 to a foreign Host or Origin; else pass the request on."""
         if scope["type"] in ("http", "websocket"):
             headers = Headers(scope=scope)
             host, origin = headers.get("host", ""), headers.get("origin")
@@ -42,7 +42,7 @@ def host_refusal(host: str) -> PlainTextResponse | None:
     return PlainTextResponse(
         "volbal answers only on this machine: open it as http://localhost or http://127.0.0.1"
         " with its port.\n",
-        status_code=400,
+        status_code=403,
     )
 
 

@@ -1,0 +1,57 @@
+"""ASGI launcher: the Streamlit screens and the HTTP API in one process.
+
+`streamlit run app.py`, `python app.py` and `uvicorn app:app` serve the same thing. FastAPI is the
+parent, so that the API owns its paths; everything else goes to the screens.
+"""
+
+import logging
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import streamlit as st
+from fastapi import FastAPI
+from streamlit.web import cli
+
+from volbal.api import router
+from volbal.loopback import LoopbackOnly
+
+if __name__ == "__main__":
+    # A second copy of the app in this process would be refused by Streamlit, so hand over here.
+    cli.main(["run", __file__, *sys.argv[1:]], prog_name="app.py")
+
+
+def warm_up() -> None:
+    """Load what the first page needs, so that the first visitor does not wait for it."""
+    try:
+        import altair  # noqa: F401  slow to import: not before the server answers
+        import pandas  # noqa: F401
+
+        from volbal.engine import kernel
+
+        kernel.warm_up()
+    except Exception:
+        # The page that needs the missing piece reports it; the server must go on.
+        logging.getLogger("volbal").exception("Warm-up failed")
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """Warm up in the background; on exit end the worker processes, which would outlive us."""
+    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+    try:
+        yield
+    finally:
+        from volbal import jobs  # slow to import: not before the server answers
+
+        jobs.shutdown()
+
+
+ui = st.App(Path(__file__).parent / "volbal" / "ui" / "main.py", lifespan=lifespan)
+# No /docs yet: FastAPI's page fetches its scripts from elsewhere and is blank offline.
+app = FastAPI(title="volbal", lifespan=ui.lifespan(), docs_url=None, redoc_url=None)
+app.add_middleware(LoopbackOnly)
+app.include_router(router)
+app.mount("/", ui)
