@@ -10,6 +10,11 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted(ROOT.glob("volbal/**/*.py"))
 
 ALLOWED: dict[str, set[str]] = {
+    "__init__": set(),
+    "__main__": {"cli"},
+    "errors": set(),
+    "config": set(),
+    "loopback": set(),
     "domain": {"domain"},
     "engine": {"engine", "domain"},
     "market": {"market", "domain"},
@@ -53,8 +58,6 @@ def layer(path: Path) -> str:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_follow_the_arrows_between_layers(path: Path) -> None:
     here = layer(path)
-    if here not in ALLOWED:
-        return
     used = {name.split(".")[1] for name in imports(path) if name.startswith("volbal.")}
     assert used <= ALLOWED[here] | ANYONE, f"{here} must not import {used - ALLOWED[here]}"
 

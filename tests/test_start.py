@@ -424,7 +424,7 @@ PATHS = ["/healthz", "/v1/healthz", "/", "/_stcore/health", "/_stcore/stream"]
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "192.168.1.5:8501", ""])
 def test_a_foreign_host_name_is_refused_everywhere(running: int, path: str, host: str) -> None:
-    assert status(running, path, Host=host)[0] == 400
+    assert status(running, path, Host=host)[0] == 403
 
 
 @pytest.mark.parametrize("path", PATHS)
