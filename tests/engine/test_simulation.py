@@ -164,3 +164,16 @@ def test_dividend_becomes_cash_on_its_pay_date_and_earns_interest_from_then_on()
 
 def dividend(ex_on: str, per_share: float) -> Dividend:
     return Dividend(date.fromisoformat(ex_on), per_share)
+
+
+def test_falls_are_the_stretches_below_a_peak_deepest_first() -> None:
+    equity = np.array([100.0, 90.0, 100.0, 110.0, 88.0, 99.0])
+    # 100 -> 90 recovers at once; 110 -> 88 is 20 % deep and has not recovered.
+    assert simulation.falls(equity) == [
+        (3, 4, None, pytest.approx(-0.2)),
+        (0, 1, 2, pytest.approx(-0.1)),
+    ]
+
+
+def test_a_curve_that_only_rises_has_no_fall() -> None:
+    assert simulation.falls(np.array([1.0, 1.0, 2.0])) == []

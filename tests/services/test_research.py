@@ -123,3 +123,35 @@ def test_capital_scales_a_run_without_minimum_amounts() -> None:
     small = simulate(AAPL, policy, DECADE)
     large = simulate(AAPL, policy, Setup(DECADE.start, DECADE.end, capital=1e6))
     assert large.metrics["total_return"] == pytest.approx(small.metrics["total_return"], rel=1e-9)
+
+
+def test_monthly_returns_compound_to_the_years_and_the_years_to_the_total() -> None:
+    run = simulate(AAPL, Policy(), DECADE)
+    table = run.monthly_returns
+    months = table[list(range(1, 13))]
+    assert table.index.tolist() == list(range(2013, 2024))
+    assert np.isnan(months.loc[2013, 8])  # before the start
+    years = (1.0 + months.fillna(0.0)).prod(axis=1) - 1.0
+    assert years.to_numpy() == pytest.approx(table["year"].to_numpy())
+    assert (1.0 + table["year"]).prod() - 1.0 == pytest.approx(run.metrics["total_return"])
+
+
+def test_the_deepest_fall_is_the_maximum_drawdown() -> None:
+    run = simulate(AAPL, Policy(), DECADE)
+    deepest = run.falls.iloc[0]
+    assert deepest["depth"] == pytest.approx(run.metrics["max_drawdown"])
+    assert deepest["peak_on"] < deepest["trough_on"] < deepest["recovered_on"]
+
+
+def test_rolling_figures_of_a_year_equal_the_metrics_of_that_year() -> None:
+    run = simulate(AAPL, Policy(), DECADE)
+    rolling = run.rolling
+    assert len(rolling) == len(run.days) - 252
+    # The first window is the first 252 daily returns.
+    equity = run.days["equity"].iloc[:253]
+    returns = equity.pct_change().iloc[1:]
+    assert rolling["return"].iloc[0] == pytest.approx(equity.iloc[-1] / equity.iloc[0] - 1.0)
+    assert rolling["volatility"].iloc[0] == pytest.approx(returns.std() * 252**0.5)
+    assert rolling["sharpe_ratio"].iloc[0] == pytest.approx(
+        returns.mean() / returns.std() * 252**0.5
+    )

@@ -6,6 +6,7 @@ computed here from the recorded path, independently of the kernel's running sums
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -222,6 +223,31 @@ def matched_returns(recording: Recording) -> Floats:
 def drawdowns(equity: Floats) -> Floats:
     """Fall from the running peak at every point, <= 0; equity: shape (n,), > 0."""
     return equity / np.maximum.accumulate(equity) - 1.0
+
+
+class Fall(NamedTuple):
+    """One stretch below a peak, as positions on an equity curve.
+
+    peak: the last high before it; trough: its lowest point; end: the first point back at the
+    peak, None while it has not recovered. depth: equity at the trough / peak - 1, < 0.
+    """
+
+    peak: int
+    trough: int
+    end: int | None
+    depth: float
+
+
+def falls(equity: Floats) -> list[Fall]:
+    """Every stretch of `equity` (shape (n,), > 0) below its running peak, deepest first."""
+    below = drawdowns(equity) < 0.0
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], below, [False])).astype(np.int8)))
+    found = []
+    for first, end in edges.reshape(-1, 2).tolist():
+        trough = first + int(np.argmin(equity[first:end]))
+        depth = float(equity[trough] / equity[first - 1] - 1.0)
+        found.append(Fall(first - 1, trough, end if end < len(equity) else None, depth))
+    return sorted(found, key=lambda fall: fall.depth)
 
 
 def held_equity(recording: Recording, stock_share: float) -> Floats:

@@ -15,7 +15,14 @@ from volbal.domain.policy import Policy
 from volbal.domain.rule import REASONS
 from volbal.engine import simulation
 from volbal.engine.grid import Grid, Parameter, Value, valid
-from volbal.engine.metrics import METRICS, good_sign, rankable
+from volbal.engine.metrics import (
+    ANNUAL,
+    METRICS,
+    NO_SPREAD,
+    TRADING_DAYS,
+    good_sign,
+    rankable,
+)
 from volbal.engine.paths import Dividend, Floats, PricePath, price_path
 from volbal.engine.simulation import Recording
 from volbal.errors import InvalidInput
@@ -222,6 +229,58 @@ class Simulation:
                 "net": [dividend.net for dividend in paid],
             }
         )
+
+    @cached_property
+    def monthly_returns(self) -> pd.DataFrame:
+        """Return of the strategy per calendar month: index year, columns 1..12 and "year".
+
+        The first month counts from the start; NaN where the simulation has no day.
+        """
+        equity = self.days["equity"]
+        days = pd.DatetimeIndex(equity.index)
+        months = equity.groupby([days.year, days.month]).last()
+        returns = months / months.shift(fill_value=equity.iloc[0]) - 1.0
+        table = returns.unstack().reindex(columns=range(1, 13))
+        years = months.groupby(level=0).last()
+        table["year"] = years / years.shift(fill_value=equity.iloc[0]) - 1.0
+        table.index.name = "year"
+        return table
+
+    @cached_property
+    def falls(self) -> pd.DataFrame:
+        """Every stretch below a peak, deepest first: peak_on, trough_on, recovered_on (NaT while
+        it has not), depth < 0, days (calendar, from peak to recovery or the end)."""
+        times = self.days.index
+        found = simulation.falls(self.recording.daily_equity)
+        frame = pd.DataFrame(
+            {
+                "peak_on": times[[fall.peak for fall in found]],
+                "trough_on": times[[fall.trough for fall in found]],
+                "recovered_on": pd.DatetimeIndex(
+                    [pd.NaT if fall.end is None else times[fall.end] for fall in found]
+                ),
+                "depth": [fall.depth for fall in found],
+            }
+        )
+        frame["days"] = (frame["recovered_on"].fillna(times[-1]) - frame["peak_on"]).dt.days
+        return frame
+
+    @cached_property
+    def rolling(self) -> pd.DataFrame:
+        """Figures of the last 252 daily returns at every day that has as many, index date:
+        return (compound), volatility and sharpe_ratio (annualised)."""
+        equity = self.days["equity"]
+        returns = equity.pct_change().iloc[1:]
+        window = returns.rolling(TRADING_DAYS)
+        deviation = window.std()
+        frame = pd.DataFrame(
+            {
+                "return": equity / equity.shift(TRADING_DAYS) - 1.0,
+                "volatility": deviation * ANNUAL,
+                "sharpe_ratio": window.mean() / deviation.where(deviation > NO_SPREAD) * ANNUAL,
+            }
+        )
+        return frame.iloc[TRADING_DAYS:]
 
     def as_json(self) -> dict[str, Any]:
         """The simulation for machines, as SPEC §6 prints it; undefined metrics are None."""
