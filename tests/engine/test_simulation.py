@@ -177,3 +177,22 @@ def test_falls_are_the_stretches_below_a_peak_deepest_first() -> None:
 
 def test_a_curve_that_only_rises_has_no_fall() -> None:
     assert simulation.falls(np.array([1.0, 1.0, 2.0])) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_fill_of_a_run_leaves_a_guardrail_breach_or_overdrawn_cell(seed: int) -> None:
+    rng = np.random.default_rng(2000 + seed)
+    fills = 0
+    for _ in range(60):
+        run = recorded(random_sample(rng))
+        low, high = run.terms.min_stock_share, run.terms.max_stock_share
+        for done in run.decisions:
+            if done.quantity == 0.0:
+                continue
+            fills += 1
+            before, after = done.stock_share, done.stock_share_after
+            inside = low - 1e-9 <= after <= high + 1e-9
+            assert inside or (before < after < low) or (high < after < before), done
+        assert run.cash.min() >= 0.0
+        assert run.shares.min() >= 0.0
+    assert fills > 500
