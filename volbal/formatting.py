@@ -11,17 +11,17 @@ UNDEFINED = "–"
 
 def percent(ratio: float, digits: int = 2) -> str:
     """0.0312 as 3.12 %."""
-    return UNDEFINED if math.isnan(ratio) else f"{ratio * 100:,.{digits}f} %"
+    return UNDEFINED if math.isnan(ratio) else f"{ratio * 100:z,.{digits}f} %"
 
 
 def money(amount: float) -> str:
     """1234.5 as 1,234.50, in account currency."""
-    return UNDEFINED if math.isnan(amount) else f"{amount:,.2f}"
+    return UNDEFINED if math.isnan(amount) else f"{amount:z,.2f}"
 
 
 def number(value: float, digits: int = 2) -> str:
     """1234.5 as 1,234.50, without a unit."""
-    return UNDEFINED if math.isnan(value) else f"{value:,.{digits}f}"
+    return UNDEFINED if math.isnan(value) else f"{value:z,.{digits}f}"
 
 
 def percent_points(ratios: pd.Series) -> pd.Series:

@@ -36,22 +36,30 @@ EXAMPLE = Question("AAPL", Policy(), Setup(start=date(2013, 1, 2), end=date(2023
 
 
 def arrival(page: str) -> Query | None:
-    """The query to take the inputs from; None where the inputs on screen are newer."""
+    """The query to take the inputs from; None where the inputs on screen are newer.
+
+    A page that is come back to without a query takes up what it last showed.
+    """
     state = st.session_state
-    here = {name: st.query_params.get_all(name) for name in st.query_params}
-    written: Query | None = state.get(f"{page}.query")
+    key = f"{page}.query"
+    here, known = _current(), state.get(key)
     stayed = state.get("page") == page
     state["page"] = page
-    if stayed and here == written:
+    if stayed and here == known:
         return None
-    return here if here or stayed or written is None else written
+    state[key] = here
+    return here if here or stayed or known is None else known
 
 
 def publish(page: str, query: Query) -> None:
     """Put the inputs into the URL."""
     st.session_state[f"{page}.query"] = query
-    if query != {name: st.query_params.get_all(name) for name in st.query_params}:
+    if query != _current():
         st.query_params.from_dict(query)
+
+
+def _current() -> Query:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
 
 
 def read_question(query: Query, source: PriceSource) -> tuple[dict[str, Any], list[str]]:
@@ -133,7 +141,7 @@ class _Reader:
 
 
 def _default_text(default: Any) -> str:
-    return value_text(default) if isinstance(default, bool | int | float | str) else str(default)
+    return value_text(default) if isinstance(default, bool | int | float) else str(default)
 
 
 def _known_symbol(source: PriceSource) -> Callable[[str], str]:

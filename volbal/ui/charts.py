@@ -47,18 +47,13 @@ def value_chart(
     shown = frame[["date", *LINES]].copy()
     for fall in falls.values():
         shown[fall] = percent_points(frame[fall])
-    top, bottom = round(height * 0.56), round(height * 0.2)
-    option = _panels(
-        shown,
-        [("Value, account currency", 46, top), ("Drawdown", 46 + top + 38, bottom)],
-        height,
-    )
+    option = _two_panels(shown, ("Value", "Drawdown"), height, 0.72)
     option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
     option["yAxis"][1]["max"] = 0
     if logarithmic:
         option["yAxis"][0] |= {"type": "log", "logBase": 2, "scale": True}
     option["series"] = [
-        _line(column, name, colour, width, 0, MONEY)
+        _line(column, name, colour, width, 0, MONEY) | {"z": 3 if column == "equity" else 2}
         for column, (name, colour, width) in LINES.items()
     ] + [
         _line(fall, f"Drawdown, {LINES[of][0].lower()}", LINES[of][1], 1.2, 1, PERCENT)
@@ -79,15 +74,7 @@ def rule_chart(
     frame = days.reset_index()[["date", "price", "anchor", "stock_share"]]
     frame["stock_share"] = percent_points(frame["stock_share"])
     sides = [fills.loc[fills["side"] == side, ["time", "price"]] for side in ("BUY", "SELL")]
-    top, bottom = round(height * 0.5), round(height * 0.27)
-    option = _panels(
-        frame,
-        [
-            ("Price, anchor and fills", 46, top),
-            ("Stock share between its guardrails", 46 + top + 38, bottom),
-        ],
-        height,
-    )
+    option = _two_panels(frame, ("Price", "Stock share"), height, 0.64)
     option["dataset"] += [{"source": side} for side in sides]
     option["yAxis"][0]["scale"] = True
     option["yAxis"][1] |= {"min": 0, "max": 100, "interval": 25}
@@ -103,75 +90,103 @@ def rule_chart(
         _marks("Sell", 2, ORANGE, 180, size),
         share,
     ]
-    option["legend"]["data"] = ["Price", "Anchor", "Buy", "Sell"]
+    option["legend"]["data"] = [
+        "Price",
+        "Anchor",
+        {"name": "Buy", "icon": "triangle"},
+        {"name": "Sell", "icon": "path://M0 0 L10 0 L5 8 Z"},
+    ]
+    option["legend"]["itemHeight"] = 8
     return option, height
 
 
-def _panels(frame: pd.DataFrame, panels: list[tuple[str, int, int]], height: int) -> Option:
-    """Panels under one another with a common time axis, crosshair and zoom.
+HEAD, TITLE, FOOT = 38, 44, 62
+"""Pixels above the first panel, between the panels, and below for dates and zoom."""
 
-    panels: title, top and height in pixels of each.
+NARROW = 560
+"""Chart widths up to this have the legend in rows of its own, LEGEND pixels high."""
+
+LEGEND = 44
+
+
+def _two_panels(frame: pd.DataFrame, titles: tuple[str, str], height: int, upper: float) -> Option:
+    """Two panels under one another with a common time axis, crosshair and zoom.
+
+    upper: the first panel's part of the height.
     """
-    last = len(panels) - 1
+    legend = {"icon": "roundRect", "itemWidth": 14, "itemHeight": 4, "itemGap": 14}
     return {
         "animation": False,
         "dataset": [{"source": frame}],
+        **_places(height, upper, HEAD),
         "title": [
-            {
-                "text": title,
-                "top": top - 26,
-                "left": 0,
-                "textStyle": {"fontSize": 13, "fontWeight": 600},
-            }
-            for title, top, _ in panels
+            {"text": title, "left": 0, "textStyle": {"fontSize": 13, "fontWeight": 600}} | place
+            for title, place in zip(titles, _places(height, upper, HEAD)["title"], strict=True)
         ],
-        "legend": {
-            "top": 14,
-            "right": 0,
-            "left": "auto",
-            "icon": "roundRect",
-            "itemWidth": 14,
-            "itemHeight": 4,
-            "itemGap": 14,
-        },
-        "grid": [
-            {"left": 8, "right": 44, "top": top, "height": tall, "containLabel": True}
-            for _, top, tall in panels
+        "legend": legend | {"top": 2, "right": 0, "left": "auto"},
+        "media": [
+            {
+                "query": {"maxWidth": NARROW},
+                "option": {
+                    "legend": {"top": 24, "left": 0, "right": "auto"},
+                    **_places(height, upper, HEAD + LEGEND),
+                },
+            },
+            {
+                "option": {
+                    "legend": {"top": 2, "left": "auto", "right": 0},
+                    **_places(height, upper, HEAD),
+                }
+            },
         ],
         "axisPointer": {"link": [{"xAxisIndex": "all"}]},
         "tooltip": {"trigger": "axis", "confine": True, "axisPointer": {"type": "line"}},
         "xAxis": [
             {
                 "type": "time",
-                "gridIndex": index,
-                "axisLabel": {"show": index == last, "color": LABEL},
+                "gridIndex": panel,
+                "axisLabel": {"show": panel == 1, "color": LABEL},
                 "axisLine": {"lineStyle": {"color": FAINT}},
                 "axisTick": {"show": False},
                 "splitLine": {"show": False},
             }
-            for index in range(last + 1)
+            for panel in (0, 1)
         ],
         "yAxis": [
             {
                 "type": "value",
-                "gridIndex": index,
-                "splitNumber": 4 if index == 0 else 2,
+                "gridIndex": panel,
+                "splitNumber": 4 - 2 * panel,
                 "axisLabel": {"color": LABEL},
                 "splitLine": {"lineStyle": {"color": FAINT}},
             }
-            for index in range(last + 1)
+            for panel in (0, 1)
         ],
         "dataZoom": [
             {
                 "type": "slider",
                 "xAxisIndex": "all",
-                "bottom": 4,
+                "bottom": 6,
                 "height": 20,
                 "left": 60,
                 "right": 60,
                 "showDetail": False,
                 "brushSelect": False,
             }
+        ],
+    }
+
+
+def _places(height: int, upper: float, head: int) -> Option:
+    """Where the panels and the second panel's title stand."""
+    room = height - head - TITLE - FOOT
+    first = round(room * upper)
+    tops = (head, head + first + TITLE)
+    return {
+        "title": [{"top": 2}, {"top": tops[1] - 28}],
+        "grid": [
+            {"left": 52, "right": 44, "top": top, "height": tall}
+            for top, tall in zip(tops, (first, room - first), strict=True)
         ],
     }
 
@@ -280,7 +295,9 @@ def heatmap(
     with their values in order. Selection parameter: "cell", with cell_id.
     """
     (x_title, x_order), (y_title, y_order) = axes
-    axis = alt.Axis(labelAngle=0, labelOverlap=True, domain=False, ticks=False, grid=False)
+    axis = alt.Axis(
+        labelAngle=0, labelOverlap=True, labelFlush=False, domain=False, ticks=False, grid=False
+    )
     x = alt.X("x:O", sort=x_order, title=x_title, axis=axis, scale=_bands())
     y = alt.Y("y:O", sort=y_order[::-1], title=y_title, axis=axis, scale=_bands())
     click = alt.selection_point(name="cell", fields=["cell_id"], on="click", toggle=False)
@@ -292,12 +309,16 @@ def heatmap(
         title=None,
         scale=colour_scale(metric, shown["value"]),
         legend=alt.Legend(
+            # Squares, not a gradient: redrawn, a gradient's reference in the page gets lost.
+            type="symbol",
+            symbolType="square",
+            symbolSize=160,
+            symbolStrokeWidth=0,
             orient="top",
             direction="horizontal",
-            gradientLength=220,
-            gradientThickness=10,
             labelExpr=axis_expression(metric),
-            tickCount=4,
+            tickCount=3,
+            columns=5,
         ),
     )
     rects = (
@@ -390,6 +411,8 @@ def sweep_chart(
     else:
         layers = [base.mark_bar(color=BLUE, cursor="pointer", size=60).add_params(click)]
     for column, shape in (("best", "diamond"), ("chosen", "circle")):
+        if not shown[column].any():
+            continue
         marked = alt.Chart(shown[shown[column]]).encode(x=x, y=y)
         layers.append(
             marked.mark_point(size=260, shape=shape, stroke=ORANGE, strokeWidth=2.5, tooltip=None)

@@ -1,212 +1,22 @@
-"""Form parts and tables that pages share."""
+"""Results that pages share: headline, charts, tables."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from volbal.domain.policy import BOOLEANS, DEFAULT_RATIOS, PRESETS, Policy
 from volbal.engine.metrics import METRIC, METRICS, Metric
 from volbal.errors import VolbalError
-from volbal.formatting import UNDEFINED, metric_text, money, number, percent, value_text
-from volbal.market.bundled import BundledPrices
-from volbal.market.model import PriceHistory, PriceSource
-from volbal.services.research import BENCHMARKS, Prepared, Setup, Simulation, simulate
+from volbal.formatting import UNDEFINED, metric_text, money, number, percent
+from volbal.market.model import PriceHistory
+from volbal.services.research import BENCHMARKS, Prepared, Simulation, simulate
 from volbal.ui import charts
-from volbal.ui.address import Question, policy_values
-from volbal.ui.fields import FIELDS, MAIN, MORE, Field, choice_text, choices
-
-SOURCE: PriceSource = BundledPrices()
+from volbal.ui.address import Question
+from volbal.ui.forms import SOURCE
 
 STRATEGY = "Strategy"
-
-ONE_TICK_A_DAY = "cannot matter here: with daily close ticks the rule looks once a day."
-
-
-def remember(page: str, values: Mapping[str, Any]) -> None:
-    """Make `values` the state of the page's inputs, by name."""
-    for name, value in values.items():
-        st.session_state[f"{page}.{name}"] = value
-
-
-def recalled(page: str, name: str) -> Any:
-    """The state of one input."""
-    return st.session_state[f"{page}.{name}"]
-
-
-def show_problems(problems: list[str]) -> None:
-    """Say which parts of a link could not be used."""
-    if problems:
-        st.warning("\n\n".join(problems), icon=":material/link_off:")
-
-
-def data_inputs(page: str) -> None:
-    """Symbol and dates."""
-    history = SOURCE.history(recalled(page, "symbol"))
-    st.selectbox(
-        "Symbol",
-        SOURCE.symbols(),
-        key=f"{page}.symbol",
-        on_change=_fit_dates,
-        args=(page,),
-        help="Whose prices to use. Example: AAPL, 2000-03-01 to 2023-09-21.",
-    )
-    reach: dict[str, Any] = {
-        "min_value": history.first_date,
-        "max_value": history.last_date,
-        "format": "YYYY-MM-DD",
-    }
-    start, end = st.columns(2, wrap=False)
-    start.date_input(
-        "Start",
-        key=f"{page}.start",
-        help="First session date, included; a date without a session moves inwards. "
-        "Example: 2013-01-02.",
-        **reach,
-    )
-    end.date_input(
-        "End",
-        key=f"{page}.end",
-        help="Last session date, included; a date without a session moves inwards. "
-        "Example: 2023-09-21.",
-        **reach,
-    )
-    st.caption(f"{history.symbol} has prices from {history.first_date} to {history.last_date}.")
-
-
-def _fit_dates(page: str) -> None:
-    """Move dates that the newly chosen symbol does not have to its first or last one."""
-    history = SOURCE.history(recalled(page, "symbol"))
-    start, end = recalled(page, "start"), recalled(page, "end")
-    start = start if start < history.last_date else history.first_date
-    end = end if end > history.first_date else history.last_date
-    remember(page, {"start": max(start, history.first_date), "end": min(end, history.last_date)})
-
-
-def cell_inputs(page: str) -> None:
-    """What the cell starts with."""
-    capital, share = st.columns(2, wrap=False)
-    capital.number_input(
-        "Capital",
-        key=f"{page}.capital",
-        step=1000.0,
-        format="%.2f",
-        help="Worth of the cell at the first price, in account currency. Example: 10000.",
-    )
-    share.number_input(
-        "Stock share",
-        key=f"{page}.stock_share",
-        step=0.05,
-        format="%.4g",
-        help="Part of the capital in shares at the start, the rest is cash. Example: 0.5 is 50 %.",
-    )
-
-
-def policy_inputs(page: str, idle: Mapping[str, str], swept: Collection[str] = ()) -> None:
-    """The policy's fields; `idle` says of fields why they cannot matter in this run."""
-    st.session_state[f"{page}.preset"] = _shown_preset(page)
-    st.segmented_control(
-        "Preset",
-        list(PRESETS),
-        key=f"{page}.preset",
-        format_func=str.capitalize,
-        on_change=_apply_preset,
-        args=(page,),
-        width="stretch",
-        help="Fills the fields below. Example: conservative trades seldom and little; "
-        "none is marked when the fields are your own.",
-    )
-    _policy_fields(page, MAIN, idle, swept)
-    with st.expander("Order size, costs and cash"):
-        _policy_fields(page, MORE, idle, swept)
-
-
-def _policy_fields(
-    page: str, names: Collection[str], idle: Mapping[str, str], swept: Collection[str]
-) -> None:
-    columns = st.columns(2, wrap=False)
-    numbers = [name for name in names if not choices(name)]
-    for index, name in enumerate(numbers):
-        with columns[index % 2]:
-            _policy_field(page, name, name in swept)
-    for name in names:
-        if choices(name):
-            _policy_field(page, name, name in swept)
-    for name in names:
-        if name in idle:
-            st.caption(f":material/info: {FIELDS[name].label} {idle[name]}")
-
-
-def _policy_field(page: str, name: str, swept: bool) -> None:
-    field = FIELDS[name]
-    key = f"{page}.{name}"
-    if name in BOOLEANS:
-        st.toggle(field.label, key=key, help=field.help, disabled=swept)
-    elif choices(name):
-        st.selectbox(
-            field.label,
-            choices(name),
-            key=key,
-            format_func=choice_text,
-            help=field.help,
-            disabled=swept,
-        )
-    else:
-        st.number_input(
-            field.label,
-            key=key,
-            help=field.help,
-            disabled=swept,
-            placeholder=_placeholder(page, swept),
-            **_number_format(name, field),
-        )
-
-
-def _placeholder(page: str, swept: bool) -> str:
-    """What an empty input means; only the rebalance ratio can be empty."""
-    return "swept" if swept else value_text(DEFAULT_RATIOS[recalled(page, "sizing")])
-
-
-def _number_format(name: str, field: Field) -> dict[str, Any]:
-    if name == "max_orders_per_day":
-        return {"step": int(field.step), "format": "%d"}
-    return {"step": field.step, "format": "%.6g"} | (
-        {"value": None} if name == "rebalance_ratio" else {}
-    )
-
-
-def _shown_preset(page: str) -> str | None:
-    shown = {name: recalled(page, name) for name in policy_values(Policy())}
-    return next((n for n, preset in PRESETS.items() if policy_values(preset) == shown), None)
-
-
-def _apply_preset(page: str) -> None:
-    preset = recalled(page, "preset")
-    if preset:
-        remember(page, policy_values(PRESETS[preset]))
-
-
-def question(page: str) -> Question:
-    """What the inputs ask. Raises InvalidInput."""
-    policy = Policy(**{name: recalled(page, name) for name in policy_values(Policy())})
-    setup = Setup(
-        start=recalled(page, "start"),
-        end=recalled(page, "end"),
-        capital=recalled(page, "capital"),
-        stock_share=recalled(page, "stock_share"),
-    )
-    return Question(recalled(page, "symbol"), policy, setup)
-
-
-def fields_without_effect(page: str) -> dict[str, str]:
-    """Fields that cannot change anything in the run that the inputs ask for, with the reason."""
-    history = SOURCE.history(recalled(page, "symbol"))
-    idle = {"max_orders_per_day": ONE_TICK_A_DAY}
-    if history.dividends.empty:
-        idle["withholding_rate"] = f"cannot matter here: {history.symbol} paid no dividends."
-    return idle
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -260,7 +70,7 @@ def headline(result: Simulation, columns: int = 4) -> None:
         excess.label,
         metric_text(excess, result.metrics["excess_return"]),
         metric_text(METRIC["cagr"], matched["cagr"]),
-        "matched hold, CAGR",
+        "matched hold",
         f"{sentence(excess)} A rule that only holds less stock has none.",
     )
     card(
@@ -310,6 +120,7 @@ def draw_rule(result: Simulation, key: str) -> None:
         f"stock share between {percent(result.policy.min_stock_share, 0)} and "
         f"{percent(result.policy.max_stock_share, 0)}.",
     )
+    st.caption("Drag the handles under a chart to look closer.")
 
 
 def sentence(metric: Metric) -> str:
@@ -327,7 +138,7 @@ def metrics_table(result: Simulation) -> pd.DataFrame:
                 label: _benchmark_text(metric, result.benchmarks[name])
                 for name, label in BENCHMARKS.items()
             },
-            "Meaning": _meaning(metric, result.undefined),
+            "Meaning": sentence(metric),
         }
         for metric in METRICS
     ]
@@ -338,27 +149,35 @@ def _benchmark_text(metric: Metric, values: Mapping[str, float]) -> str:
     return metric_text(metric, values[metric.name]) if metric.name in values else ""
 
 
-def _meaning(metric: Metric, undefined: Mapping[str, str]) -> str:
-    if metric.name in undefined:
-        return f"{UNDEFINED} because {undefined[metric.name]}. {sentence(metric)}"
-    return sentence(metric)
-
-
 def show_metrics(result: Simulation) -> None:
     """Every metric with its benchmarks and meaning."""
     frame = metrics_table(result)
-    numbers = frame.columns[1:-1]
+    headings = dict(
+        zip(BENCHMARKS.values(), ("Buy & hold", "Start mix", "Matched hold"), strict=True)
+    )
+    numbers = {
+        name: st.column_config.TextColumn(heading, help=name, alignment="right", width=width)
+        for (name, heading), width in zip(headings.items(), (88, 84, 105), strict=True)
+    }
     st.dataframe(
         frame,
         hide_index=True,
         height="content",
         column_config={
-            "Metric": st.column_config.TextColumn(width=170, pinned=True),
-            **{name: st.column_config.TextColumn(alignment="right") for name in numbers},
+            "Metric": st.column_config.TextColumn(width=165, pinned=True),
+            STRATEGY: st.column_config.TextColumn(alignment="right", width=80),
+            **numbers,
             "Meaning": st.column_config.TextColumn(width=700),
         },
         alt="Every metric of the strategy and its benchmarks, with its meaning",
     )
+    undefined = [
+        f"{METRIC[name].label} {UNDEFINED} {reason}"
+        for name, reason in result.undefined.items()
+        if name in METRIC
+    ]
+    if undefined:
+        st.caption(f"Undefined here: {'; '.join(undefined)}.")
 
 
 MONEY = "%,.2f"
@@ -389,7 +208,12 @@ def show_fills(result: Simulation) -> None:
     }
     fills = result.fills.assign(reason=result.fills["reason"].str.replace("_", " "))
     st.dataframe(
-        fills, hide_index=True, column_config=columns, height=420, alt="Every fill in order"
+        fills,
+        hide_index=True,
+        column_config=columns,
+        height=420,
+        placeholder="",
+        alt="Every fill in order",
     )
 
 
@@ -414,6 +238,7 @@ def show_dividends(result: Simulation) -> None:
         hide_index=True,
         column_config=columns,
         height=420,
+        placeholder="",
         alt="Every dividend in order",
     )
 
@@ -422,23 +247,13 @@ def behind(prepared: Prepared) -> None:
     """Where the prices come from, how old they are, and what the result assumes."""
     history = prepared.history
     told = history.provenance
-    rows = {
-        "Source": told.source,
-        "Basis": told.basis,
-        "Interval": told.interval,
-        "As of": f"{told.as_of}, {number(told.age(date.today()), 0)} days old",
-        "Used here": f"{history.first_date} to {history.last_date}, "
+    used = (
+        f"Prices of {history.symbol} reach to {told.as_of}, {number(told.age(date.today()), 0)} "
+        f"days ago. Used here: {history.first_date} to {history.last_date}, "
         f"{number(len(history.bars), 0)} bars, {len(history.dividends)} dividends, "
-        f"{len(history.splits)} splits (already in the prices)",
-    }
-    st.table(
-        pd.DataFrame({"": list(rows), "Prices": list(rows.values())}),
-        border="horizontal",
-        hide_index=True,
-        hide_header=True,
+        f"{len(history.splits)} splits (already in the prices)."
     )
-
-    st.markdown("\n".join(f"- {sentence}" for sentence in prepared.assumptions))
+    st.markdown("\n".join(f"- {sentence}" for sentence in (used, *prepared.assumptions)))
 
 
 def range_text(result_history: PriceHistory) -> str:

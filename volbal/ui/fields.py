@@ -148,16 +148,16 @@ def choices(name: str) -> tuple[Value, ...]:
     return tuple(SIZINGS) if name == "sizing" else ()
 
 
-def choice_text(value: Value) -> str:
-    """A boolean or categorical value as people say it."""
+def shown_value(value: Value) -> str:
+    """A parameter's value as people say it; numbers as they are typed."""
     if isinstance(value, bool):
         return "on" if value else "off"
-    return str(value).replace("_", " ")
+    return value.replace("_", " ") if isinstance(value, str) else value_text(value)
 
 
 def parameter_text(values: dict[str, Value]) -> str:
     """Parameter values of a cell in one line."""
-    return " · ".join(f"{FIELDS[name].label} {value_text(v)}" for name, v in values.items())
+    return " · ".join(f"{FIELDS[name].label} {shown_value(v)}" for name, v in values.items())
 
 
 def policy_sentence(policy: Policy) -> str:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import streamlit as st
 
-PAGES = Path(__file__).resolve().parents[2] / "pages"
+HERE = Path(__file__).resolve().parent
+PAGES = HERE.parents[1] / "pages"
 
 st.set_page_config(
     page_title="volbal",
-    page_icon=":material/balance:",
+    page_icon=str(HERE / "icon.png"),
     layout="wide",
     initial_sidebar_state=340,
 )
+st.logo(str(HERE / "logo.svg"), icon_image=str(HERE / "icon.png"), size="medium")
 st.navigation(
     [
         st.Page(

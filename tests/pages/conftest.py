@@ -1,0 +1,35 @@
+"""What the page tests share."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).parents[2]
+
+Opener = Callable[..., AppTest]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept_from_another_test() -> Iterator[None]:
+    yield
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture
+def open_page() -> Opener:
+    """Opens a page as a link does: `open_page("optimize", metric="cagr")`."""
+
+    def opened(page: str, query: dict[str, str] | None = None) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "volbal" / "ui" / "main.py"), default_timeout=60)
+        if page != "simulate":
+            app.run()
+            app.switch_page(f"../../pages/{page}.py")
+        for name, value in (query or {}).items():
+            app.query_params[name] = value
+        return app.run()
+
+    return opened
