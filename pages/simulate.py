@@ -39,9 +39,10 @@ def draw(result: Simulation) -> None:
         components.draw_value(result, f"{PAGE}-value")
     with st.container(border=True):
         components.draw_rule(result, f"{PAGE}-rule")
-    metrics, fills, dividends, prices = st.tabs(
+    metrics, returns, fills, dividends, prices = st.tabs(
         [
             "Metrics",
+            "Months and falls",
             f"Fills ({len(result.fills):,})",
             f"Dividends ({len(result.dividends):,})",
             "Prices and assumptions",
@@ -49,6 +50,8 @@ def draw(result: Simulation) -> None:
     )
     with metrics:
         components.show_metrics(result)
+    with returns:
+        components.show_returns(result, f"{PAGE}-returns")
     with fills:
         components.show_fills(result)
     with dividends:

@@ -11,6 +11,7 @@ from volbal.engine.metrics import METRIC
 from volbal.formatting import metric_text, money
 from volbal.market.bundled import BundledPrices
 from volbal.services.research import Setup, Simulation, simulate
+from volbal.ui.components import month_cells
 
 EXAMPLE = Setup(start=date(2013, 1, 2), end=date(2023, 9, 21))
 
@@ -55,7 +56,7 @@ def test_opening_with_nothing_entered_shows_the_finished_example(open_page) -> N
 
 
 def test_the_charts_show_value_benchmarks_anchor_fills_guardrails_and_drawdown(open_page) -> None:
-    value, rule = (chart.proto for chart in open_page("simulate").get("echarts_chart"))
+    value, rule, _ = (chart.proto for chart in open_page("simulate").get("echarts_chart"))
     names = [series["name"] for series in json.loads(value.spec)["series"]]
     assert names == [
         "Strategy",
@@ -206,7 +207,7 @@ def test_an_undefined_metric_is_a_dash_with_its_reason(open_page) -> None:
 
 
 def test_the_tables_hold_every_fill_and_dividend(open_page) -> None:
-    _, fills, dividends = (table.value for table in open_page("simulate").dataframe)
+    _, _, fills, dividends = (table.value for table in open_page("simulate").dataframe)
     result = direct(Policy())
     assert list(fills["price"]) == [fill.price for fill in result.recording.fills]
     assert dividends["net"].sum() == pytest.approx(result.metrics["total_dividends"], rel=1e-12)
@@ -230,3 +231,21 @@ def test_inputs_survive_a_visit_to_the_other_page(open_page) -> None:
     app.switch_page("../../pages/simulate.py").run()
     assert app.number_input(key="simulate.trigger_up").value == 0.05
     assert_shows(app, direct(Policy(trigger_up=0.05)))
+
+
+def test_months_and_falls_of_the_example_are_shown(open_page) -> None:
+    app = open_page("simulate")
+    result = direct(Policy())
+    falls = next(table.value for table in app.dataframe if "depth" in table.value)
+    assert falls["depth"].iloc[0] == result.metrics["max_drawdown"]
+    assert len(falls) == 10
+    months = month_cells(result.monthly_returns)
+    assert len(months) == 10 * 12 + 9 + 11  # 2013 to 2022, nine months of 2023, eleven years
+    assert "-9.7 %" in set(months["label"])
+    assert len(app.get("vega_lite_chart")) == 1
+
+
+def test_a_range_without_a_year_has_no_rolling_figures_and_says_so(open_page) -> None:
+    app = open_page("simulate", {"start": "2023-03-01", "end": "2023-06-01"})
+    assert not app.exception
+    assert any("shorter than 252 days" in info.value for info in app.info)

@@ -109,6 +109,59 @@ NARROW = 560
 LEGEND = 44
 
 
+def rolling_chart(rolling: pd.DataFrame, height: int = 400) -> tuple[Option, int]:
+    """Return and volatility of the last 252 days above, their Sharpe ratio below.
+
+    rolling: `Simulation.rolling`. Returns the option and its height in pixels.
+    """
+    shown = rolling.reset_index()
+    for name in ("return", "volatility"):
+        shown[name] = percent_points(shown[name])
+    option = _two_panels(shown, ("Return and volatility", "Sharpe ratio"), height, 0.62)
+    option["yAxis"][0]["axisLabel"]["formatter"] = "{value} %"
+    option["series"] = [
+        _line("return", "Return", BLUE, 1.8, 0, PERCENT),
+        _line("volatility", "Volatility", ORANGE, 1.3, 0, PERCENT),
+        _line("sharpe_ratio", "Sharpe ratio", BLUE, 1.8, 1, PRICE),
+    ]
+    option["legend"]["data"] = ["Return", "Volatility"]
+    return option, height
+
+
+def months_chart(months: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
+    """Calendar months as a table of colours: years down, months across, the year at the end.
+
+    months: columns year, month, value and label. Gains blue, losses orange.
+    """
+    axis = alt.Axis(
+        labelAngle=0, domain=False, ticks=False, grid=False, orient="top", labelOverlap=True
+    )
+    order = list(months["month"].unique())
+    x = alt.X("month:O", sort=order, title=None, axis=axis, scale=_bands())
+    years = alt.Axis(domain=False, ticks=False, labelFlush=False)
+    y = alt.Y("year:O", title=None, axis=years, scale=_bands())
+    # Years move further than months: they take the darkest colour early.
+    largest = float(months["value"].abs().quantile(0.9))
+    colour = alt.Color(
+        "value:Q",
+        legend=None,
+        scale=alt.Scale(domain=[-largest, largest], domainMid=0.0, clamp=True),
+    )
+    hints = [alt.Tooltip("year:O"), alt.Tooltip("month:O"), alt.Tooltip("label:N", title="Return")]
+    rects = alt.Chart(months).mark_rect().encode(x=x, y=y, color=colour, tooltip=hints)
+    labels = (
+        alt.Chart(months)
+        .mark_text(
+            fontSize=11,
+            tooltip=None,
+            color=alt.ExprRef(BY_COLOUR),
+            opacity=alt.ExprRef("bandwidth('x') > 38 ? 1 : 0"),
+        )
+        .encode(x=x, y=y, text="label:N")
+    )
+    return alt.layer(rects, labels).properties(height=26 * months["year"].nunique() + 40)
+
+
 def _two_panels(frame: pd.DataFrame, titles: tuple[str, str], height: int, upper: float) -> Option:
     """Two panels under one another with a common time axis, crosshair and zoom.
 

@@ -184,6 +184,72 @@ MONEY = "%,.2f"
 QUANTITY = "%,.4f"
 
 
+MOST_FALLS = 10
+
+
+def show_returns(result: Simulation, key: str) -> None:
+    """Returns month by month, the deepest falls, and figures of a rolling year."""
+    st.markdown("**Returns by month**", help="The last column is the whole calendar year.")
+    st.altair_chart(
+        charts.months_chart(month_cells(result.monthly_returns)),
+        key=f"{key}-months",
+        alt=f"Return of {result.symbol}'s strategy in every month and year",
+    )
+    st.markdown("**Deepest falls**", help="From a peak to the first day back at it.")
+    show_falls(result)
+    st.markdown("**Rolling year**", help="Figures of the last 252 daily returns at every day.")
+    if result.rolling.empty:
+        st.info("The range is shorter than 252 days.")
+        return
+    option, tall = charts.rolling_chart(result.rolling)
+    st.echarts_chart(
+        option,
+        height=tall,
+        key=f"{key}-rolling",
+        alt="Return, volatility and Sharpe ratio of the last 252 days at every day",
+    )
+
+
+def month_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """`Simulation.monthly_returns` as one row per month and year: year, month, value, label."""
+    names = {month: date(2000, month, 1).strftime("%b") for month in range(1, 13)}
+    cells = (
+        table.rename(columns=names | {"year": "Year"})
+        .melt(ignore_index=False, var_name="month", value_name="value")
+        .dropna()
+        .reset_index()
+    )
+    return cells.assign(label=[percent(value, 1) for value in cells["value"]])
+
+
+def show_falls(result: Simulation) -> None:
+    """The deepest stretches below a peak."""
+    if result.falls.empty:
+        st.info("The value never fell below a peak in this range.")
+        return
+    dates = {
+        "peak_on": ("Peak", ""),
+        "trough_on": ("Trough", ""),
+        "recovered_on": ("Recovered", "Empty while it has not"),
+    }
+    columns: dict[str, Any] = {
+        name: st.column_config.DateColumn(title, format="YYYY-MM-DD", help=told or None)
+        for name, (title, told) in dates.items()
+    }
+    columns["depth"] = st.column_config.NumberColumn("Depth", format="percent")
+    columns["days"] = st.column_config.NumberColumn(
+        "Days", help="Calendar days from the peak to the recovery or the end"
+    )
+    st.dataframe(
+        result.falls.head(MOST_FALLS),
+        hide_index=True,
+        column_config=columns,
+        height="content",
+        placeholder="",
+        alt="The deepest falls below a peak",
+    )
+
+
 def show_fills(result: Simulation) -> None:
     """Every fill, newest last."""
     if result.fills.empty:
