@@ -1,0 +1,203 @@
+"""What happens before the first read: create, check, back up, migrate.
+
+There is no other way to start: after a clean stop, a kill or a power cut the same steps run.
+A file that cannot be used is reported and not touched.
+"""
+
+import contextlib
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from volbal.errors import VolbalError
+from volbal.storage import backup, files, migrations
+
+
+class DatabaseBusy(VolbalError):
+    """Another program holds the file."""
+
+    code = "database_busy"
+
+    def __init__(self, path: Path, holder: str) -> None:
+        self.holder = holder
+        super().__init__(
+            f"The database {path.name} is in use by {holder}. Close it there, or let it read "
+            f"{path.stem}_snapshot.duckdb instead; then try again. Nothing was changed."
+        )
+
+
+class DatabaseUnusable(VolbalError):
+    """Base of what keeps a file from being opened; it was left untouched."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        last = backup.newest(path)
+        hint = (
+            f"Newest backup: {last}; `python -m volbal restore {last.name}` brings it back."
+            if last
+            else f"There is no backup in {backup.folder_of(path)} yet."
+        )
+        super().__init__(f"The database {path} {problem}. It was left untouched. {hint}")
+
+
+class DatabaseDamaged(DatabaseUnusable):
+    """The file is not a whole volbal database."""
+
+    code = "database_damaged"
+
+
+class DatabaseTooNew(DatabaseUnusable):
+    """A newer volbal (or DuckDB) wrote the file."""
+
+    code = "database_too_new"
+
+
+class DatabaseNotWritable(DatabaseUnusable):
+    """The system does not let this user write the file or its folder."""
+
+    code = "database_not_writable"
+
+
+def prepare(path: Path, timeout: float) -> None:
+    """Leave a checked, migrated and checkpointed file at `path`, held by nobody.
+
+    Raises DatabaseBusy after `timeout` seconds, DatabaseUnusable (file untouched).
+    """
+    deadline = time.monotonic() + timeout
+    _require_folder(path)
+    if not path.exists() or path.stat().st_size == 0:
+        _create(path)
+        return
+    waiting = _check(path, deadline)
+    if waiting or files.wal_of(path).exists():
+        _bring_up_to_date(path, deadline)
+    elif backup.is_due(path, datetime.now(UTC)):
+        _daily_backup(path, deadline)
+
+
+def _require_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseNotWritable(path, f"has no folder to live in ({error.strerror})") from error
+    if path.is_dir():
+        raise DatabaseDamaged(path, "is a folder, not a file")
+    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise DatabaseNotWritable(path, "cannot be written by this user; allow it")
+
+
+def _create(path: Path) -> None:
+    """Build the new file beside its place, so a crash never leaves half a database there."""
+    files.remove_leftovers(path)
+    part = files.temporary(path)
+    try:
+        connection = files.connect(part, writable=True, create=True)
+        try:
+            migrations.migrate(connection)
+        finally:
+            connection.close()
+        _put_in_place(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+        files.wal_of(part).unlink(missing_ok=True)
+
+
+def _put_in_place(part: Path, path: Path) -> None:
+    """Never over a database that another process made in the meantime."""
+    if path.exists() and path.stat().st_size == 0:
+        files.replace(part, path)
+        return
+    with contextlib.suppress(FileExistsError):
+        try:
+            os.link(part, path)
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, FileExistsError):
+                raise
+            files.replace(part, path)  # a file system without hard links
+    files.sync_folder(path.parent)
+
+
+def _check(path: Path, deadline: float) -> bool:
+    """Are steps pending? Raises DatabaseUnusable for a file this program must not write."""
+    try:
+        connection = files.retried(
+            lambda: files.connect(path, writable=False),
+            deadline,
+            lambda holder: DatabaseBusy(path, holder),
+        )
+        try:
+            return _check_open(path, connection)
+        finally:
+            connection.close()
+    except duckdb.Error as error:
+        raise _unusable(path, error) from error
+
+
+def _check_open(path: Path, connection: duckdb.DuckDBPyConnection) -> bool:
+    seen = migrations.applied(connection)
+    known = len(migrations.steps())
+    if seen and max(seen) > known:
+        raise DatabaseTooNew(
+            path, f"has schema version {max(seen)}, this program knows up to {known}; update volbal"
+        )
+    if not seen and _tables(connection):
+        raise DatabaseDamaged(path, "holds tables that volbal did not make")
+    _require_whole(path, connection)
+    return bool(migrations.pending(connection))
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> int:
+    row = connection.execute("select count(*) from duckdb_tables() where not internal").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _require_whole(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    """DuckDB opens a file whose end is missing; count its blocks before trusting it."""
+    row = connection.execute(
+        "select block_size, total_blocks from pragma_database_size()"
+        " where database_name = current_database()"
+    ).fetchone()
+    headers = 3 * 4096
+    if row is None or path.stat().st_size < headers + row[0] * row[1]:
+        raise DatabaseDamaged(path, "is cut off: its end is missing")
+
+
+def _unusable(path: Path, error: duckdb.Error) -> DatabaseUnusable:
+    text = " ".join(str(error).split())
+    if "version number" in text:
+        return DatabaseTooNew(path, f"was written by a newer DuckDB ({text})")
+    if "ermission denied" in text:
+        return DatabaseNotWritable(path, f"cannot be opened ({text})")
+    return DatabaseDamaged(path, f"cannot be read ({text})")
+
+
+def _bring_up_to_date(path: Path, deadline: float) -> None:
+    connection = files.retried(
+        lambda: files.connect(path, writable=True),
+        deadline,
+        lambda holder: DatabaseBusy(path, holder),
+    )
+    try:
+        connection.execute("checkpoint")  # the WAL of a killed process becomes part of the file
+        if migrations.pending(connection):
+            backup.take(path, "migration")
+            migrations.migrate(connection)
+        elif backup.is_due(path, datetime.now(UTC)):
+            backup.take(path, "daily")
+    finally:
+        connection.close()
+
+
+def _daily_backup(path: Path, deadline: float) -> None:
+    """Held read-only meanwhile, so that nobody writes."""
+    connection = files.retried(
+        lambda: files.connect(path, writable=False),
+        deadline,
+        lambda holder: DatabaseBusy(path, holder),
+    )
+    try:
+        backup.take(path, "daily")
+    finally:
+        connection.close()
