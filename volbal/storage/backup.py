@@ -26,8 +26,9 @@ def backups(database: Path) -> list[Path]:
 
 
 def newest(database: Path) -> Path | None:
-    """The backup a person would go back to first."""
-    return next(reversed(backups(database)), None)
+    """The backup a person would go back to first; what a restore replaced is not one."""
+    good = (file for file in reversed(backups(database)) if _kind(file) != "replaced")
+    return next(good, None)
 
 
 def new_name(database: Path, kind: str, now: datetime) -> Path:

@@ -24,7 +24,7 @@ from typing import ClassVar
 
 import duckdb
 
-from volbal.storage import files
+from volbal.storage import files, migrations
 from volbal.storage.line import Line
 from volbal.storage.startup import (
     DatabaseBusy,
@@ -61,15 +61,18 @@ class Database:
     """One per process and file; safe for any number of threads.
 
     timeout: seconds to wait for another program that holds the file before DatabaseBusy.
-    changed: set after each commit; whoever publishes copies clears it.
+    steps: the folder of the migrations.
+    commits: transactions stored by this process; `committed` is notified of each.
     """
 
     _open: ClassVar[dict[Path, "Database"]] = {}
 
-    def __init__(self, path: Path, *, timeout: float = 5.0) -> None:
+    def __init__(self, path: Path, *, timeout: float = 5.0, steps: Path = migrations.STEPS) -> None:
         self.path = Path(path).absolute()
         self.timeout = timeout
-        self.changed = threading.Event()
+        self._steps = steps
+        self.commits = 0
+        self.committed = threading.Condition()
         self._writers = Line()
         self._gate = threading.Condition()  # guards all below
         self._handle: duckdb.DuckDBPyConnection | None = None
@@ -84,11 +87,16 @@ class Database:
         if Database._open.setdefault(self.path, self) is not self:
             raise MisuseError(f"{self.path} is already open in this process; share that Database.")
         try:
-            prepare(self.path, self.timeout)
+            prepare(self.path, self.timeout, self._steps)
             self._open_for_reading(time.monotonic() + self.timeout)
         except BaseException:
             Database._open.pop(self.path, None)
             raise
+
+    @classmethod
+    def is_open_here(cls, path: Path) -> bool:
+        """Does this process hold the file?"""
+        return path.absolute() in cls._open
 
     def close(self) -> None:
         """Let go of the file, after the block that holds it now."""
@@ -127,7 +135,7 @@ class Database:
             try:
                 with _transaction(cursor):
                     yield cursor
-                self.changed.set()
+                self._count_commit()
             finally:
                 self._mine.writing = None
                 cursor.close()
@@ -162,6 +170,11 @@ class Database:
                 files.copy(self.path, target)
             finally:
                 self._give_back_if_idle()
+
+    def _count_commit(self) -> None:
+        with self.committed:
+            self.commits += 1
+            self.committed.notify_all()
 
     def _settle(self, deadline: float) -> None:
         """All commits in the file itself, and a lock that keeps other programs from writing."""

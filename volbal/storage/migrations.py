@@ -41,7 +41,7 @@ class Step:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def steps(folder: Path = STEPS) -> list[Step]:
+def steps(folder: Path) -> list[Step]:
     """All steps in order, numbered 1, 2, 3 ... without a gap; raises ValueError otherwise."""
     found = [
         Step(int(file.name[:4]), file.stem, file.read_text(encoding="utf-8"))
@@ -62,7 +62,7 @@ def applied(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
     return dict(connection.execute("select version, checksum from schema_version").fetchall())
 
 
-def pending(connection: duckdb.DuckDBPyConnection, folder: Path = STEPS) -> list[Step]:
+def pending(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[Step]:
     """The steps this file still needs; raises StepChangedError."""
     seen = applied(connection)
     known = steps(folder)
@@ -72,7 +72,7 @@ def pending(connection: duckdb.DuckDBPyConnection, folder: Path = STEPS) -> list
     return [step for step in known if step.version not in seen]
 
 
-def migrate(connection: duckdb.DuckDBPyConnection, folder: Path = STEPS) -> None:
+def migrate(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Apply what is pending, then CHECKPOINT: a WAL that holds DDL is best left to nobody."""
     for step in pending(connection, folder):
         _apply(connection, step)

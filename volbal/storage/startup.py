@@ -60,19 +60,29 @@ class DatabaseNotWritable(DatabaseUnusable):
     code = "database_not_writable"
 
 
-def prepare(path: Path, timeout: float) -> None:
+class Unfit(Exception):
+    """Why a file is not a whole volbal database of a version known here."""
+
+    def __init__(self, kind: type[DatabaseUnusable], problem: str) -> None:
+        super().__init__(problem)
+        self.kind = kind
+        self.problem = problem
+
+
+def prepare(path: Path, timeout: float, steps: Path = migrations.STEPS) -> None:
     """Leave a checked, migrated and checkpointed file at `path`, held by nobody.
 
-    Raises DatabaseBusy after `timeout` seconds, DatabaseUnusable (file untouched).
+    steps: the folder of the migrations. Raises DatabaseBusy after `timeout` seconds, DatabaseUnusable (file untouched).
     """
     deadline = time.monotonic() + timeout
     _require_folder(path)
     if not path.exists() or path.stat().st_size == 0:
-        _create(path)
+        _require_no_log(path)
+        _create(path, steps)
         return
-    waiting = _check(path, deadline)
+    waiting = _check(path, deadline, steps)
     if waiting or files.wal_of(path).exists():
-        _bring_up_to_date(path, deadline)
+        _bring_up_to_date(path, deadline, steps)
     elif backup.is_due(path, datetime.now(UTC)):
         _daily_backup(path, deadline)
 
@@ -88,14 +98,20 @@ def _require_folder(path: Path) -> None:
         raise DatabaseNotWritable(path, "cannot be written by this user; allow it")
 
 
-def _create(path: Path) -> None:
+def _require_no_log(path: Path) -> None:
+    log = files.wal_of(path)
+    if log.exists() and log.stat().st_size:
+        raise DatabaseDamaged(path, f"is gone but its log {log.name} is there; move that away")
+
+
+def _create(path: Path, steps: Path) -> None:
     """Build the new file beside its place, so a crash never leaves half a database there."""
     files.remove_leftovers(path)
     part = files.temporary(path)
     try:
         connection = files.connect(part, writable=True, create=True)
         try:
-            migrations.migrate(connection)
+            migrations.migrate(connection, steps)
         finally:
             connection.close()
         _put_in_place(part, path)
@@ -119,33 +135,46 @@ def _put_in_place(part: Path, path: Path) -> None:
     files.sync_folder(path.parent)
 
 
-def _check(path: Path, deadline: float) -> bool:
+def _check(path: Path, deadline: float, steps: Path) -> bool:
     """Are steps pending? Raises DatabaseUnusable for a file this program must not write."""
     try:
-        connection = files.retried(
-            lambda: files.connect(path, writable=False),
-            deadline,
-            lambda holder: DatabaseBusy(path, holder),
-        )
+        return inspect(path, deadline, steps)
+    except Unfit as error:
+        raise error.kind(path, error.problem) from error
+
+
+def inspect(path: Path, deadline: float, steps: Path = migrations.STEPS) -> bool:
+    """Are steps pending? Opens read-only; raises Unfit, DatabaseBusy."""
+    try:
+        connection = _held_read_only(path, deadline)
         try:
-            return _check_open(path, connection)
+            return _inspect_open(path, connection, steps)
         finally:
             connection.close()
     except duckdb.Error as error:
-        raise _unusable(path, error) from error
+        raise _unfit(error) from error
 
 
-def _check_open(path: Path, connection: duckdb.DuckDBPyConnection) -> bool:
+def _held_read_only(path: Path, deadline: float) -> duckdb.DuckDBPyConnection:
+    return files.retried(
+        lambda: files.connect(path, writable=False),
+        deadline,
+        lambda holder: DatabaseBusy(path, holder),
+    )
+
+
+def _inspect_open(path: Path, connection: duckdb.DuckDBPyConnection, steps: Path) -> bool:
     seen = migrations.applied(connection)
-    known = len(migrations.steps())
+    known = len(migrations.steps(steps))
     if seen and max(seen) > known:
-        raise DatabaseTooNew(
-            path, f"has schema version {max(seen)}, this program knows up to {known}; update volbal"
+        raise Unfit(
+            DatabaseTooNew,
+            f"has schema version {max(seen)}, this program knows up to {known}; update volbal",
         )
     if not seen and _tables(connection):
-        raise DatabaseDamaged(path, "holds tables that volbal did not make")
+        raise Unfit(DatabaseDamaged, "holds tables that volbal did not make")
     _require_whole(path, connection)
-    return bool(migrations.pending(connection))
+    return bool(migrations.pending(connection, steps))
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> int:
@@ -161,19 +190,19 @@ def _require_whole(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
     ).fetchone()
     headers = 3 * 4096
     if row is None or path.stat().st_size < headers + row[0] * row[1]:
-        raise DatabaseDamaged(path, "is cut off: its end is missing")
+        raise Unfit(DatabaseDamaged, "is cut off: its end is missing")
 
 
-def _unusable(path: Path, error: duckdb.Error) -> DatabaseUnusable:
+def _unfit(error: duckdb.Error) -> Unfit:
     text = " ".join(str(error).split())
     if "version number" in text:
-        return DatabaseTooNew(path, f"was written by a newer DuckDB ({text})")
+        return Unfit(DatabaseTooNew, f"was written by a newer DuckDB ({text})")
     if "ermission denied" in text:
-        return DatabaseNotWritable(path, f"cannot be opened ({text})")
-    return DatabaseDamaged(path, f"cannot be read ({text})")
+        return Unfit(DatabaseNotWritable, f"cannot be opened ({text})")
+    return Unfit(DatabaseDamaged, f"cannot be read ({text})")
 
 
-def _bring_up_to_date(path: Path, deadline: float) -> None:
+def _bring_up_to_date(path: Path, deadline: float, steps: Path) -> None:
     connection = files.retried(
         lambda: files.connect(path, writable=True),
         deadline,
@@ -181,9 +210,9 @@ def _bring_up_to_date(path: Path, deadline: float) -> None:
     )
     try:
         connection.execute("checkpoint")  # the WAL of a killed process becomes part of the file
-        if migrations.pending(connection):
+        if migrations.pending(connection, steps):
             backup.take(path, "migration")
-            migrations.migrate(connection)
+            migrations.migrate(connection, steps)
         elif backup.is_due(path, datetime.now(UTC)):
             backup.take(path, "daily")
     finally:
@@ -192,11 +221,7 @@ def _bring_up_to_date(path: Path, deadline: float) -> None:
 
 def _daily_backup(path: Path, deadline: float) -> None:
     """Held read-only meanwhile, so that nobody writes."""
-    connection = files.retried(
-        lambda: files.connect(path, writable=False),
-        deadline,
-        lambda holder: DatabaseBusy(path, holder),
-    )
+    connection = _held_read_only(path, deadline)
     try:
         backup.take(path, "daily")
     finally:
