@@ -90,28 +90,13 @@ def _copy_and_check(source: Path, fresh: Path) -> None:
         connection = files.connect(fresh, writable=True)
         try:
             connection.execute("checkpoint")
-            read_everything(connection)
+            startup.read_everything(connection)
         finally:
             connection.close()
     except startup.Unfit as error:
         raise BackupUnusable(source, error.problem) from error
     except duckdb.Error as error:
         raise BackupUnusable(source, f"cannot be read ({error})") from error
-
-
-def read_everything(connection: duckdb.DuckDBPyConnection) -> int:
-    """Read every column of every table, which checks every block; returns the number of rows."""
-    tables = connection.execute(
-        "select table_name from duckdb_tables() where not internal order by table_name"
-    ).fetchall()
-    counts = [_read_table(connection, name) for (name,) in tables]
-    return sum(counts)
-
-
-def _read_table(connection: duckdb.DuckDBPyConnection, name: str) -> int:
-    quoted = name.replace('"', '""')  # a table's name cannot be a bound parameter
-    row = connection.execute(f'select count(*), bit_xor(hash(t)) from "{quoted}" t').fetchone()
-    return int(row[0]) if row else 0
 
 
 @contextlib.contextmanager
