@@ -24,7 +24,9 @@ from typing import ClassVar
 
 import duckdb
 
+from volbal.errors import VolbalError
 from volbal.storage import files, migrations
+from volbal.storage.attachment import Attachment
 from volbal.storage.line import Line
 from volbal.storage.startup import (
     DatabaseBusy,
@@ -33,6 +35,7 @@ from volbal.storage.startup import (
     DatabaseTooNew,
     DatabaseUnusable,
     prepare,
+    unfit,
 )
 
 __all__ = [
@@ -75,8 +78,8 @@ class Database:
         self.committed = threading.Condition()
         self._writers = Line()
         self._gate = threading.Condition()  # guards all below
-        self._handle: duckdb.DuckDBPyConnection | None = None
-        self._writable = False
+        self._file = Attachment(self.path)
+        self._broken = False
         self._switching = False
         self._readers = 0
         self._leases = 0
@@ -102,7 +105,8 @@ class Database:
         """Let go of the file, after the block that holds it now."""
         self._refuse_in_block("close()")
         with self._writers.turn(), self._nobody_reading():
-            self._drop_handle()
+            self._file.let_go()
+            self._file.stop()
             Database._open.pop(self.path, None)
 
     @contextlib.contextmanager
@@ -116,7 +120,8 @@ class Database:
             return
         cursor = self._start_reading()
         try:
-            yield cursor
+            with self._noticing_fatal():
+                yield cursor
         finally:
             self._stop_reading(cursor)
 
@@ -129,8 +134,8 @@ class Database:
         """
         self._refuse_in_block("write()")
         deadline = time.monotonic() + self.timeout
-        with self._writers.turn(), self._writable_handle(deadline) as handle:
-            cursor = handle.cursor()
+        with self._writers.turn(), self._leased(deadline):
+            cursor = self._file.cursor()
             self._mine.writing = cursor
             try:
                 with _transaction(cursor):
@@ -180,23 +185,27 @@ class Database:
         """All commits in the file itself, and a lock that keeps other programs from writing."""
         if files.wal_of(self.path).exists():
             self._take_lease(deadline)
-            self._require_handle().cursor().execute("checkpoint")
-        elif self._handle is None:
+            with contextlib.closing(self._file.cursor()) as cursor:
+                cursor.execute("checkpoint")
+        elif not self._file.held:
             self._open_for_reading(deadline)
 
     def _start_reading(self) -> duckdb.DuckDBPyConnection:
+        self._require_open()
         deadline = time.monotonic() + self.timeout
         while True:
+            if not self._mine.reads:
+                self._mend()
             with self._gate:
                 # A thread that reads already must not wait for a switch that waits for it.
                 self._gate.wait_for(lambda: self._mine.reads or not self._switching)
-                if self._handle is not None:
-                    return self._count_in(self._handle)
+                if self._file.held:
+                    return self._count_in()
             self._open_for_reading(deadline)
 
-    def _count_in(self, handle: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-        cursor = handle.cursor()
-        if self._writable:
+    def _count_in(self) -> duckdb.DuckDBPyConnection:
+        cursor = self._file.cursor()
+        if self._file.writable:
             cursor.execute("begin transaction read only")
         self._readers += 1
         self._mine.reads += 1
@@ -210,58 +219,73 @@ class Database:
             self._gate.notify_all()
 
     @contextlib.contextmanager
-    def _writable_handle(self, deadline: float) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _leased(self, deadline: float) -> Iterator[None]:
         self._take_lease(deadline)
         try:
-            yield self._require_handle()
-        except (duckdb.FatalException, duckdb.InternalException):
-            self._hold_read_only()  # DuckDB refuses all further work on this handle
-            raise
+            with self._noticing_fatal():
+                yield
         finally:
             self._give_back_if_idle()
 
     def _take_lease(self, deadline: float) -> None:
-        if not self._writable:
+        self._mend()
+        if not self._file.writable:
             files.retried(self._hold_writable, deadline, self._busy)
 
     def _give_back_if_idle(self) -> None:
-        if self._writable and not self._leases and not self._writers.waiting:
-            self._hold_read_only()
+        self._mend()
+        if self._file.writable and not self._leases and not self._writers.waiting:
+            with self._nobody_reading():
+                self._try_read_only()
 
     def _hold_writable(self) -> None:
         with self._nobody_reading():
-            self._drop_handle()
             try:
-                self._handle = files.connect(self.path, writable=True)
-            except duckdb.IOException:
+                self._hold(writable=True)
+            except (duckdb.Error, VolbalError):
                 self._try_read_only()  # the readers go on between tries
                 raise
-            self._writable = True
-
-    def _hold_read_only(self) -> None:
-        with self._nobody_reading():
-            self._drop_handle()
-            self._try_read_only()
 
     def _try_read_only(self) -> None:
-        """Where another program was quicker, the next reader tries again."""
-        try:
-            self._handle = files.connect(self.path, writable=False)
-        except duckdb.IOException as error:
-            if files.lock_holder(error) is None:
-                raise
+        """A commit is no failure because of what comes after: the next reader hears of it."""
+        with contextlib.suppress(duckdb.Error, VolbalError):
+            self._hold(writable=False)
 
     def _open_for_reading(self, deadline: float) -> None:
         def once() -> None:
             with self._nobody_reading():
-                if self._handle is None:
-                    self._handle = files.connect(self.path, writable=False)
+                if not self._file.held:
+                    self._hold(writable=False)
 
         files.retried(once, deadline, self._busy)
 
+    def _hold(self, *, writable: bool) -> None:
+        try:
+            self._file.hold(writable=writable)
+        except (duckdb.Error, FileNotFoundError) as error:
+            if files.lock_holder(error) is not None:
+                raise
+            found = unfit(error)
+            raise found.kind(self.path, found.problem) from error
+
+    @contextlib.contextmanager
+    def _noticing_fatal(self) -> Iterator[None]:
+        try:
+            yield
+        except (duckdb.FatalException, duckdb.InternalException):
+            self._broken = True
+            raise
+
+    def _mend(self) -> None:
+        """After a fatal error DuckDB refuses all further work of the instance: drop it."""
+        if self._broken:
+            with self._nobody_reading():
+                self._file.stop()
+                self._broken = False
+
     @contextlib.contextmanager
     def _nobody_reading(self) -> Iterator[None]:
-        """The handle may be exchanged inside: no reader is left and new ones wait."""
+        """The hold on the file may change inside: no reader is left and new ones wait."""
         with self._gate:
             self._gate.wait_for(lambda: not self._switching)
             self._switching = True
@@ -274,21 +298,14 @@ class Database:
                 self._switching = False
                 self._gate.notify_all()
 
-    def _drop_handle(self) -> None:
-        if self._handle is not None:
-            self._handle.close()
-        self._handle, self._writable = None, False
-
-    def _require_handle(self) -> duckdb.DuckDBPyConnection:
-        if self._handle is None:
-            raise MisuseError(f"{self.path} is not open.")
-        return self._handle
-
     def _refuse_in_block(self, what: str) -> None:
-        if Database._open.get(self.path) is not self:
-            raise MisuseError(f"{self.path} is not open: call open() first.")
+        self._require_open()
         if self._mine.writing is not None or self._mine.reads:
             raise MisuseError(f"{what} inside a read() or write() of the same thread.")
+
+    def _require_open(self) -> None:
+        if Database._open.get(self.path) is not self:
+            raise MisuseError(f"{self.path} is not open: call open() first.")
 
     def _busy(self, holder: str) -> DatabaseBusy:
         return DatabaseBusy(self.path, holder)

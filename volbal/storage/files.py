@@ -28,24 +28,31 @@ with open(sys.argv[1], "rb") as source, open(sys.argv[2], "xb") as target:
     target.flush()
     os.fsync(target.fileno())
 """
+_OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 _HOLDER = re.compile(r"(?:held in|already open in)\s+(?P<program>.+?)\s*\(PID (?P<pid>\d+)\)", re.S)
 _LOCKED = ("lock on file", "being used by another process", "already open in")
 
 
 def connect(path: Path, *, writable: bool, create: bool = False) -> duckdb.DuckDBPyConnection:
-    """A connection whose sessions all speak UTC and that never fetches extensions.
+    """The file opened by an instance of its own, in UTC, that never fetches extensions.
 
     create: make a new file in STORAGE_FORMAT. Raises duckdb.Error as DuckDB words it.
     """
     if not create and not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
-    if create:
-        config["storage_compatibility_version"] = STORAGE_FORMAT
-    connection = duckdb.connect(path, read_only=not writable, config=config)
+    extra = {"storage_compatibility_version": STORAGE_FORMAT} if create else {}
+    return _started(duckdb.connect(path, read_only=not writable, config={**_OFFLINE, **extra}))
+
+
+def start_instance(spill: Path) -> duckdb.DuckDBPyConnection:
+    """An instance without a file, with the same settings. spill: where large sorts may go."""
+    return _started(duckdb.connect(config={**_OFFLINE, "temp_directory": str(spill)}))
+
+
+def _started(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     connection.execute("set global TimeZone = 'UTC'")
     return connection
 
@@ -137,3 +144,8 @@ def sync_folder(folder: Path) -> None:
 def wal_of(path: Path) -> Path:
     """DuckDB's write-ahead log of a database file."""
     return path.with_name(path.name + ".wal")
+
+
+def spill_folder(path: Path) -> Path:
+    """Where DuckDB itself would put what does not fit into memory."""
+    return path.with_name(path.name + ".tmp")

@@ -153,7 +153,7 @@ def inspect(path: Path, deadline: float, steps: Path = migrations.STEPS) -> bool
         finally:
             connection.close()
     except duckdb.Error as error:
-        raise _unfit(error) from error
+        raise unfit(error) from error
 
 
 def _held_read_only(path: Path, deadline: float) -> duckdb.DuckDBPyConnection:
@@ -202,7 +202,8 @@ def _read_table(connection: duckdb.DuckDBPyConnection, name: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _unfit(error: duckdb.Error) -> Unfit:
+def unfit(error: Exception) -> Unfit:
+    """What an error of DuckDB says about the file."""
     text = " ".join(str(error).split())
     if "version number" in text:
         return Unfit(DatabaseTooNew, f"was written by a newer DuckDB ({text})")
