@@ -23,8 +23,8 @@ create table if not exists schema_version (
 """
 
 
-class StepChangedError(RuntimeError):
-    """A step was edited after a database had been made with it: a bug of the program."""
+class StepChangedError(Exception):
+    """The file was made with another text of a step than this program has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def pending(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[Step]:
     known = steps(folder)
     for step in known:
         if seen.get(step.version, step.checksum) != step.checksum:
-            raise StepChangedError(f"Migration {step.name} was changed after it had been applied.")
+            raise StepChangedError(step.name)
     return [step for step in known if step.version not in seen]
 
 

@@ -152,6 +152,9 @@ def inspect(path: Path, deadline: float, steps: Path = migrations.STEPS) -> bool
             return _inspect_open(connection, steps)
         finally:
             connection.close()
+    except migrations.StepChangedError as error:
+        problem = f"was made with another text of migration {error} than this program has"
+        raise Unfit(DatabaseDamaged, problem) from error
     except duckdb.Error as error:
         raise unfit(error) from error
 
