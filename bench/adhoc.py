@@ -203,7 +203,7 @@ def session_report(path: Path, seconds: float) -> None:
         started = time.perf_counter()
         write_mark(database, 1)
         waited = time.perf_counter() - started
-        holder.wait()
+        holder.communicate()
         print(f"{f'session elsewhere for {seconds:g} s':<42} write stored after {waited:.1f} s")
         database.timeout = 1.0
         holder = session_elsewhere(path, 3)
@@ -212,7 +212,7 @@ def session_report(path: Path, seconds: float) -> None:
         except DatabaseBusy as error:
             named = f"PID {holder.pid}" in str(error)
             print(f"{'same, app waits 1 s only':<42} database_busy, holder named: {named}")
-        holder.wait()
+        holder.communicate()
 
 
 def burst_report(path: Path, writes: int) -> None:

@@ -107,8 +107,10 @@ def _ask_child(request: str, seconds: float) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing but what Windows needs to start a program."""
-    return {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+    """Nothing of the user's; SYSTEMROOT because Windows starts no program without it."""
+    needed = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+    # glibc reserves 64 MB of address space a thread otherwise, which RLIMIT_AS counts.
+    return {**needed, "MALLOC_ARENA_MAX": "1"}
 
 
 def _answer(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-# Python, DuckDB's code and thread stacks, beside what the query itself may use.
+# Address space of Python, DuckDB and its threads (0.2 GB) and of buffers that grow by doubling.
 OVERHEAD = 1 << 30
 MAX_ANSWER = 16_000_000
 ALLOWED = "only one statement that reads is allowed (SELECT, FROM, WITH, VALUES, DESCRIBE, SHOW)"
