@@ -5,7 +5,7 @@ This is the one border between the exact decimals of the ledger and the floats o
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from typing import Final
 
@@ -178,6 +178,8 @@ def _action(ruled: rule.Decision, order: Order | None) -> Action:
 def _order(ruled: rule.Decision, balance: Balance, at: Decimal, policy: Policy) -> Order | None:
     """The rule's quantity in ledger decimals, payable to the last cent and held to the last bit."""
     quantity = from_float(SHARES, abs(ruled.quantity))
+    if policy.lot_size > 0:  # a float multiple of a lot is only nearly one
+        quantity = whole_lots(quantity, Decimal(repr(policy.lot_size)), ROUND_HALF_EVEN)
     if ruled.quantity < 0:
         quantity = min(quantity, balance.quantity)
     if ruled.quantity > 0:

@@ -75,9 +75,9 @@ def from_float(unit: Unit, value: float) -> Decimal:
     return round_to(unit, Decimal(repr(value)))
 
 
-def whole_lots(quantity: Decimal, lot: Decimal) -> Decimal:
+def whole_lots(quantity: Decimal, lot: Decimal, rounding: str = ROUND_DOWN) -> Decimal:
     """The largest multiple of `lot` (> 0) that is at most `quantity` (>= 0)."""
-    lots = EXACT.divide(quantity, lot).to_integral_value(ROUND_DOWN)
+    lots = EXACT.divide(quantity, lot).to_integral_value(rounding)
     return round_to(SHARES, EXACT.multiply(lots, lot))
 
 

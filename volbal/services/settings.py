@@ -66,7 +66,7 @@ def roll_back(
         found = next((one for one in known if one.number == number), None)
         if found is None:
             raise InvalidInput(
-                "number", f"there is no configuration {number}", f"1 to {len(known)}"
+                "number", f"there is no configuration {number}", f"allowed: 1 to {len(known)}"
             )
         note = f"rolled back to {number}"
         return _apply(connection, position, found.configuration, by, note, now)

@@ -14,9 +14,7 @@ from typing import Final
 from volbal.domain import entries, guardrails, order_states, orders
 from volbal.domain.decision import Circumstances, Decision, Reason, decide
 from volbal.domain.ledger import Entry, fold
-from volbal.domain.money import (
-    Number,
-)
+from volbal.domain.money import NO_SHARES, Number
 from volbal.domain.order_states import OrderState, Step
 from volbal.domain.orders import Execution, FillRecord, Order, OrderRecord, Side
 from volbal.domain.position import Position
@@ -217,7 +215,17 @@ def submit(
         sentence = f"Order {order_id} is submitted: {order} of {position.ticker}."
         outputs = {"order_id": order_id, "fingerprint": order.fingerprint}
         book.tell(connection, position_id, now, "submission", sentence, inputs, outputs)
-        return Submission(book.order(connection, order_id), replayed=False)
+        accepted = OrderRecord(
+            order_id,
+            position_id,
+            used,
+            order.fingerprint,
+            order,
+            OrderState.SUBMITTED,
+            NO_SHARES,
+            now,
+        )
+        return Submission(accepted, replayed=False)
 
 
 def cancel(database: Database, order_id: int, now: datetime, reason: str = "") -> OrderRecord:
@@ -248,7 +256,7 @@ def _end(database: Database, order_id: int, step: Step, reason: str, now: dateti
         book.tell(
             connection, position_id, now, step.value, sentence, inputs, {"state": state.value}
         )
-        return book.order(connection, order_id)
+        return replace(order, state=state, reason=reason or None)
 
 
 def fill(
@@ -336,8 +344,8 @@ def _record_fill(
             "outside_guardrails": fill.outside_guardrails,
         },
     )
-    stored = replace(fill, fill_id=fill_id)
-    return Filled(stored, book.order(connection, order.order_id), position, replayed=False)
+    after = replace(order, state=state, filled=filled)
+    return Filled(replace(fill, fill_id=fill_id), after, position, replayed=False)
 
 
 def _state_after(order: OrderRecord, execution: Execution) -> OrderState:

@@ -1,0 +1,155 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from volbal.domain.configuration import Configuration
+from volbal.domain.decision import Action, Circumstances, Reason, commission, decide
+from volbal.domain.ledger import Balance
+from volbal.domain.money import MONEY, multiplied
+from volbal.domain.policy import Policy
+from volbal.domain.position import Position
+from volbal.domain.quotes import quote
+
+NOW = datetime(2026, 1, 5, 15, tzinfo=UTC)
+CALM = Circumstances(NOW)
+
+
+def position(
+    quantity: str = "100", cash: str = "10000", anchor: str | None = "100", **policy: Any
+) -> Position:
+    balance = Balance(
+        quantity=Decimal(quantity),
+        cash=Decimal(cash),
+        anchor=None if anchor is None else Decimal(anchor),
+        anchor_on=None if anchor is None else NOW.date(),
+        is_open=True,
+    )
+    return Position(1, "ACME", NOW, balance, Configuration(Policy(**policy)))
+
+
+def test_the_worked_example_buys_at_97() -> None:
+    # SPEC 3.2: q 100, C 10,000, a 100, m 1: +10.46891 shares, notional 1,015.48
+    decision = decide(position(max_trade_share=1.0), quote(97), CALM)
+    assert (decision.action, decision.reason) == (Action.BUY, Reason.TRIGGERED)
+    assert decision.order is not None
+    assert decision.order.quantity == pytest.approx(Decimal("10.46891"), abs=Decimal("5e-6"))
+    assert decision.notional == pytest.approx(Decimal("1015.48"), abs=Decimal("0.005"))
+
+
+def test_the_worked_example_sells_at_103() -> None:
+    decision = decide(position(max_trade_share=1.0), quote(103), CALM)
+    assert decision.action is Action.SELL
+    assert decision.order is not None
+    assert decision.order.quantity == pytest.approx(Decimal("9.56754"), abs=Decimal("5e-6"))
+
+
+def test_it_holds_between_the_triggers_and_says_where_the_price_stands() -> None:
+    decision = decide(position(), quote("102.99"), CALM)
+    assert (decision.action, decision.reason) == (Action.HOLD, Reason.NO_TRIGGER)
+    assert (decision.buy_level, decision.sell_level) == (97, 103)
+    assert decision.sentence == (
+        "Hold at 102.99: the price is +2.99\N{NARROW NO-BREAK SPACE}% from the anchor 100.00, "
+        "between its triggers."
+    )
+
+
+def test_a_fired_trigger_whose_order_is_too_small_is_a_skip() -> None:
+    decision = decide(position(min_notional=2000.0), quote(97), CALM)
+    assert (decision.action, decision.reason) == (Action.SKIP, Reason.BELOW_MIN_NOTIONAL)
+    assert decision.order is None
+    assert decision.sizing.wish > 0
+
+
+def test_the_daily_cap_skips() -> None:
+    decision = decide(position(), quote(97), Circumstances(NOW, orders_today=5))
+    assert (decision.action, decision.reason) == (Action.SKIP, Reason.DAILY_CAP)
+
+
+def test_without_an_anchor_the_first_price_is_held() -> None:
+    decision = decide(position(anchor=None), quote(97), CALM)
+    assert (decision.action, decision.reason) == (Action.HOLD, Reason.FIRST_PRICE)
+    assert decision.distance is None
+
+
+def test_an_open_order_holds() -> None:
+    decision = decide(position(), quote(97), Circumstances(NOW, open_order=True))
+    assert (decision.action, decision.reason) == (Action.HOLD, Reason.OPEN_ORDER)
+
+
+def test_a_price_outside_the_session_holds_unless_the_policy_allows_it() -> None:
+    late = quote(97, made_at=NOW - timedelta(hours=3))
+    assert decide(position(), late, CALM).reason is Reason.AFTER_HOURS
+    assert decide(position(after_hours=True), late, CALM).action is Action.BUY
+    assert decide(position(), late, CALM).price_age == 3 * 3600
+
+
+def test_a_suspect_price_is_held_before_anything_else_is_asked() -> None:
+    crash = quote("49.99")
+    decision = decide(position(), crash, Circumstances(NOW, open_order=True))
+    assert (decision.action, decision.reason) == (Action.HOLD, Reason.SUSPECT_PRICE)
+    assert decide(position(), replace(crash, confirmed=True), CALM).action is Action.BUY
+
+
+def test_the_last_accepted_price_comes_before_the_anchor_as_reference() -> None:
+    seen = replace(position(), last_price=Decimal(60))
+    assert decide(seen, quote(45), CALM).reason is not Reason.SUSPECT_PRICE
+
+
+def test_slippage_belongs_to_simulations() -> None:
+    without = decide(position(), quote(97), CALM)
+    assert decide(position(slippage=0.01), quote(97), CALM).order == without.order
+
+
+def test_a_lot_size_gives_exact_multiples() -> None:
+    decision = decide(position(lot_size=0.1), quote(97), CALM)
+    assert decision.order is not None
+    assert decision.order.quantity == Decimal("10.4")
+
+
+@given(
+    quantity=st.decimals(min_value=0, max_value=10**5, places=12),
+    cash=st.decimals(min_value=0, max_value=10**7, places=6),
+    price=st.decimals(min_value="0.01", max_value=10**4, places=4),
+    distance=st.floats(min_value=0.6, max_value=1.6),
+    lot=st.sampled_from([0.0, 0.1, 1.0, 7.0]),
+    fee=st.sampled_from([(0.0, 0.0), (0.0001, 0.0), (0.01, 1.0)]),
+    guardrail=st.sampled_from([0.75, 1.0]),
+)
+def test_every_proposed_order_can_be_paid_and_delivered_exactly(
+    quantity: Decimal,
+    cash: Decimal,
+    price: Decimal,
+    distance: float,
+    lot: float,
+    fee: tuple[float, float],
+    guardrail: float,
+) -> None:
+    cell = position(
+        str(quantity),
+        str(cash),
+        f"{float(price) * distance:.6f}",
+        max_trade_share=1.0,
+        min_notional=0.0,
+        lot_size=lot,
+        commission_rate=fee[0],
+        commission_min=fee[1],
+        max_stock_share=guardrail,
+        rebalance_ratio=5.0,
+    )
+    decision = decide(cell, quote(price, validated=True), CALM)
+    if decision.order is None:
+        return
+    notional = multiplied(MONEY, decision.order.quantity, price)
+    assert decision.notional == notional
+    assert decision.commission == commission(cell.configuration.policy, notional)
+    if decision.action is Action.BUY:
+        assert notional + decision.commission <= cash
+    else:
+        assert decision.order.quantity <= quantity
+    if lot and decision.order.quantity != quantity:
+        assert decision.order.quantity % Decimal(str(lot)) == 0
