@@ -45,11 +45,11 @@ def test_a_table_is_printed_with_numbers_to_the_right_and_what_was_cut_is_said()
         truncated=True,
     )
     assert maintenance.table_text(table).splitlines() == [
-        "name                 shares",
-        "-------------------  ------",
-        "ACME                    1.5",
-        "B                      NULL",
-        r"\x1b[31mred\nline       100",
+        "name               shares",
+        "-----------------  ------",
+        "ACME                  1.5",
+        "B                    NULL",
+        r"\x1b[31mred\nline     100",
         "(3 rows, there are more)",
     ]
 
