@@ -341,6 +341,30 @@ def test_a_closed_database_lets_everybody_else_in(database, outside):
     assert outside("write").returncode == 0
 
 
+def test_who_waited_while_it_was_closed_does_not_open_it_again(database, outside):
+    refused = []
+
+    def use(block):
+        with pytest.raises(MisuseError, match="not open"), block():
+            pass
+        refused.append(block)
+
+    waiting = [
+        threading.Thread(target=use, args=(use_,)) for use_ in (database.read, database.write)
+    ]
+    with database._writers.turn(), database._nobody_reading():
+        for thread in waiting:
+            thread.start()
+        while not database._writers.waiting:
+            time.sleep(0.001)
+        database._file.stop()
+        Database._open.pop(database.path)
+    for thread in waiting:
+        thread.join(timeout=60)
+    assert len(refused) == 2
+    assert outside("write").returncode == 0
+
+
 def test_every_connection_speaks_utc(database):
     question = "select current_setting('TimeZone')"
     with database.read() as connection:

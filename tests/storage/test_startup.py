@@ -119,6 +119,29 @@ def test_a_newer_schema_is_named_with_the_newest_backup_and_not_touched(used):
     assert str(backup.newest(used)) in str(no.value)
 
 
+def header_checksum(header: bytes) -> bytes:
+    """DuckDB's checksum of a header: multiplied 8-byte words, folded by exclusive or."""
+    total = 5381
+    for start in range(8, len(header), 8):
+        word = int.from_bytes(header[start : start + 8], "little")
+        total ^= word * 0xBF58476D1CE4E5B9 % 2**64
+    return total.to_bytes(8, "little")
+
+
+def test_a_file_of_a_newer_duckdb_is_named_and_not_touched(used):
+    header = bytearray(used.read_bytes()[:4096])
+    assert header[:8] == header_checksum(header)
+    header[12:20] = (99).to_bytes(8, "little")  # the version of the storage format
+    header[:8] = header_checksum(header)
+    with used.open("r+b") as file:
+        file.write(header)
+    before = everything_in(used.parent)
+    with pytest.raises(DatabaseTooNew, match="was written by a newer DuckDB") as no:
+        opened(used)
+    assert everything_in(used.parent) == before
+    assert str(backup.newest(used)) in str(no.value)
+
+
 def test_tables_of_somebody_else_are_not_touched(path):
     path.parent.mkdir()
     connection = duckdb.connect(path)

@@ -191,7 +191,6 @@ class Database:
             self._open_for_reading(deadline)
 
     def _start_reading(self) -> duckdb.DuckDBPyConnection:
-        self._require_open()
         deadline = time.monotonic() + self.timeout
         while True:
             if not self._mine.reads:
@@ -260,6 +259,7 @@ class Database:
         files.retried(once, deadline, self._busy)
 
     def _hold(self, *, writable: bool) -> None:
+        self._require_open()  # who waited may find it closed
         try:
             self._file.hold(writable=writable)
         except (duckdb.Error, FileNotFoundError) as error:

@@ -207,12 +207,13 @@ def _read_table(connection: duckdb.DuckDBPyConnection, name: str) -> int:
 
 def unfit(error: Exception) -> Unfit:
     """What an error of DuckDB says about the file."""
-    text = " ".join(str(error).split())
-    if "version number" in text:
-        return Unfit(DatabaseTooNew, f"was written by a newer DuckDB ({text})")
+    text = str(error).strip() or type(error).__name__
+    first_line = text.splitlines()[0]
+    if "newer version of DuckDB" in text:
+        return Unfit(DatabaseTooNew, f"was written by a newer DuckDB ({first_line})")
     if "ermission denied" in text:
-        return Unfit(DatabaseNotWritable, f"cannot be opened ({text})")
-    return Unfit(DatabaseDamaged, f"cannot be read ({text})")
+        return Unfit(DatabaseNotWritable, f"cannot be opened ({first_line})")
+    return Unfit(DatabaseDamaged, f"cannot be read ({first_line})")
 
 
 def _bring_up_to_date(path: Path, deadline: float, steps: Path) -> None:
