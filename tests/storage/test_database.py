@@ -288,6 +288,15 @@ def test_busy_names_the_program_and_its_pid_and_changes_nothing(database, holder
     assert ids(database) == [2]
 
 
+def test_after_busy_the_file_is_held_again(database, holder, outside):
+    database.timeout = 0.1
+    session = holder("read")
+    with pytest.raises(DatabaseBusy):
+        write_mark(database, 1)
+    session.communicate()
+    assert "read-only mode" in outside("write").stderr
+
+
 def test_all_writers_in_line_are_refused_when_their_own_time_is_over(database, holder):
     database.timeout = 0.3
     session = holder("read")
@@ -391,7 +400,8 @@ import resource, sys
 from pathlib import Path
 import duckdb
 from storage.conftest import STEPS
-from storage.marks import ids, write_mark
+from storage.marks import count, ids, write_mark
+from volbal.storage import files
 from volbal.storage.database import Database
 
 path = Path(sys.argv[1])
@@ -399,29 +409,81 @@ database = Database(path, steps=STEPS)
 database.open()
 write_mark(database, 1)
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 100_000, hard))
-try:
+
+def files_may_have(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+
+def result_of(use):
+    try:
+        return use()
+    except (duckdb.Error, OSError) as error:
+        return "refused"
+"""
+
+TRANSACTION_TOO_LARGE = """
+def large():
     with database.write() as connection:
         connection.execute("insert into marks select range, md5(range::varchar) from range(200000)")
-    print("stored")
-except duckdb.Error as error:
-    print("refused")
-resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+files_may_have(path.stat().st_size + 100_000)
+print(result_of(large))
+files_may_have(hard)
 write_mark(database, 2)
 print(ids(database))
-database.close()
+"""
+
+NO_ROOM_FOR_THE_LOG = """
+with database.lease():
+    files_may_have(path.stat().st_size)
+    stored = 0
+    while result_of(lambda: write_mark(database, 499)) != "refused":
+        stored += 1
+    print(stored > 0, count(database) == 1 + stored)
+    files_may_have(hard)
+    write_mark(database, 2)
+    print(count(database) == 2 + stored)
+"""
+
+NO_ROOM_FOR_A_CHECKPOINT = """
+with database.lease():
+    for mark in range(2, 402):
+        write_mark(database, mark)
+    with database.write() as connection:
+        connection.execute("insert into marks select -range, md5(range::varchar) from range(9000)")
+    files_may_have(path.stat().st_size + 1000)
+print(count(database))
+print(result_of(lambda: database.copy_to(path.with_name("copy.duckdb"))))
+print(count(database), path.with_name("copy.duckdb").exists())
+write_mark(database, 402)
+print(count(database))
+files_may_have(hard)
+database.copy_to(path.with_name("copy.duckdb"))
+copy = duckdb.connect(path.with_name("copy.duckdb"))
+print(copy.execute("select count(*) from marks").fetchone(), files.wal_of(path).exists())
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
-def test_a_full_disk_loses_nothing_and_the_next_write_works(path):
+@pytest.mark.parametrize(
+    ("story", "says"),
+    [
+        (TRANSACTION_TOO_LARGE, ["refused", "[1, 2]"]),
+        (NO_ROOM_FOR_THE_LOG, ["True True", "True"]),
+        (
+            NO_ROOM_FOR_A_CHECKPOINT,
+            ["9401", "refused", "9401 False", "9402", "(9402,) False"],
+        ),
+    ],
+    ids=["transaction", "log", "checkpoint"],
+)
+def test_a_full_disk_loses_nothing_and_work_goes_on_when_there_is_room(path, story, says):
     root = STEPS.parents[1]
     done = subprocess.run(
-        [sys.executable, "-c", DISK_FULL, str(path)],
+        [sys.executable, "-c", DISK_FULL + story, str(path)],
         capture_output=True,
         text=True,
         check=False,
         cwd=root,
         env={"PYTHONPATH": f"{root}:{root / 'tests'}"},
     )
-    assert done.stdout.splitlines() == ["refused", "[1, 2]"], done.stderr
+    assert done.stdout.splitlines() == says, done.stderr

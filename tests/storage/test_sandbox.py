@@ -312,6 +312,7 @@ def test_the_corpus_is_as_large_as_promised():
         "copy marks to '{data}/out.csv'",
         "attach '{data}/volbal.duckdb' as live",
         "set enable_external_access = true",
+        "set memory_limit = '100GB'",
         "delete from marks",
         "install httpfs",
         "select * from read_text('{data}/secret.txt')",

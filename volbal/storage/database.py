@@ -185,7 +185,7 @@ class Database:
         """All commits in the file itself, and a lock that keeps other programs from writing."""
         if files.wal_of(self.path).exists():
             self._take_lease(deadline)
-            with contextlib.closing(self._file.cursor()) as cursor:
+            with contextlib.closing(self._file.cursor()) as cursor, self._noticing_fatal():
                 cursor.execute("checkpoint")
         elif not self._file.held:
             self._open_for_reading(deadline)
@@ -193,13 +193,15 @@ class Database:
     def _start_reading(self) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self.timeout
         while True:
-            if not self._mine.reads:
-                self._mend()
+            if self._broken and not self._mine.reads:
+                with self._writers.turn():
+                    self._mend()
             with self._gate:
                 # A thread that reads already must not wait for a switch that waits for it.
                 self._gate.wait_for(lambda: self._mine.reads or not self._switching)
                 if self._file.held:
-                    return self._count_in()
+                    with self._noticing_fatal():
+                        return self._count_in()
             self._open_for_reading(deadline)
 
     def _count_in(self) -> duckdb.DuckDBPyConnection:
@@ -272,12 +274,16 @@ class Database:
     def _noticing_fatal(self) -> Iterator[None]:
         try:
             yield
-        except (duckdb.FatalException, duckdb.InternalException):
-            self._broken = True
+        except duckdb.Error as error:
+            fatal = isinstance(error, duckdb.FatalException | duckdb.InternalException)
+            self._broken = self._broken or fatal or "invalidated" in str(error)
             raise
 
     def _mend(self) -> None:
-        """After a fatal error DuckDB refuses all further work of the instance: drop it."""
+        """After a fatal error, as a checkpoint on a full disk, DuckDB refuses all work: drop it.
+
+        Only in the caller's turn as a writer.
+        """
         if self._broken:
             with self._nobody_reading():
                 self._file.stop()
