@@ -42,3 +42,10 @@ def test_the_day_is_the_one_in_new_york() -> None:
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(InvalidInput, match="made_at"):
         quote(100, made_at=datetime(2026, 1, 5))
+
+
+def test_a_price_stamped_tomorrow_belongs_to_today_and_has_no_age() -> None:
+    now = datetime(2026, 1, 5, 15, tzinfo=UTC)
+    ahead = quote(100, made_at=datetime(2026, 1, 7, 15, tzinfo=UTC))
+    assert str(ahead.day(now)) == "2026-01-05"
+    assert ahead.age(now) == 0.0

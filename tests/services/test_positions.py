@@ -8,7 +8,7 @@ from volbal.domain.entries import InsufficientCash
 from volbal.domain.orders import OrderOpen
 from volbal.domain.position import PositionClosed, PositionNotFound
 from volbal.errors import InvalidInput
-from volbal.services import positions, trading, verify
+from volbal.services import income, positions, trading, verify
 from volbal.storage.database import Database
 
 
@@ -83,6 +83,10 @@ def test_a_deposit_before_any_price_is_valued_at_a_stored_close(database: Databa
     cell = a_cell(database, anchor_price=None)
     positions.deposit(database, cell.position_id, 1000, NOW, close=80)
     assert positions.returns(database, cell.position_id).unvalued_flow == 0
+    trading.evaluate(database, cell.position_id, at(88), NOW + DAY)
+    # 50 · 80 + 6000 = 10,000, then 50 · 88 + 6000 = 10,400
+    earned = positions.returns(database, cell.position_id)
+    assert earned.time_weighted == pytest.approx(0.04, abs=1e-12)
 
 
 def test_more_than_the_cash_is_refused_with_one_event_and_nothing_else(
@@ -124,6 +128,10 @@ def test_an_adjustment_of_shares_without_any_price_asks_for_one(database: Databa
         database, cell.position_id, quantity=50, price=10, note="gift", now=NOW
     )
     assert moved.balance.average_cost == 10
+    trading.evaluate(database, cell.position_id, at(11, confirmed=True), NOW + DAY)
+    # 100 · 10 + 5000 = 6,000, then 100 · 11 + 5000 = 6,100
+    earned = positions.returns(database, cell.position_id)
+    assert earned.time_weighted == pytest.approx(100 / 6000, abs=1e-12)
 
 
 def test_an_adjustment_of_nothing_or_without_a_reason_is_refused(database: Database) -> None:
@@ -190,8 +198,6 @@ def test_a_position_with_an_open_order_cannot_be_closed(database: Database) -> N
 def test_excess_compares_with_the_stock_including_its_net_dividends(
     database: Database,
 ) -> None:
-    from volbal.services import income
-
     cell = a_cell(database, cash=0)
     trading.evaluate(database, cell.position_id, at(100, validated=True), NOW)
     positions.find_position(database, cell.position_id)

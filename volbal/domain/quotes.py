@@ -36,12 +36,12 @@ class Quote:
     validated: bool = False
 
     def day(self, now: datetime) -> date:
-        """The exchange-local date it belongs to."""
-        return exchange_date(self.made_at or now)
+        """The exchange-local date it belongs to; a clock ahead of ours does not bring tomorrow."""
+        return exchange_date(min(self.made_at or now, now))
 
     def age(self, now: datetime) -> float:
-        """Seconds since it was made."""
-        return 0.0 if self.made_at is None else (now - self.made_at).total_seconds()
+        """Seconds since it was made, never below 0."""
+        return max((now - (self.made_at or now)).total_seconds(), 0.0)
 
     @property
     def is_in_session(self) -> bool:

@@ -144,6 +144,13 @@ def accrue(database: Database, position_id: int, now: datetime) -> list[Dividend
         return [find(connection, dividend_id) for dividend_id in moved]
 
 
+def list_dividends(database: Database, position_id: int) -> list[Dividend]:
+    """By ex-date. Raises PositionNotFound."""
+    with database.read() as connection:
+        book.position(connection, position_id)
+        return records.dividends_of(connection, position_id)
+
+
 def work_off(
     connection: Connection, position: Position, day: Day, now: datetime
 ) -> tuple[Position, Decimal]:

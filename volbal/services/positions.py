@@ -15,6 +15,7 @@ from volbal.domain.configuration import Configuration
 from volbal.domain.ledger import Entry
 from volbal.domain.money import (
     MONEY,
+    NO_MONEY,
     PRICE,
     SHARES,
     Number,
@@ -24,7 +25,7 @@ from volbal.domain.money import (
     positive,
 )
 from volbal.domain.orders import OrderOpen
-from volbal.domain.performance import Performance, performance
+from volbal.domain.performance import Performance, Valuation, performance
 from volbal.domain.position import Position
 from volbal.domain.quotes import exchange_date
 from volbal.domain.wording import money, price, shares
@@ -186,8 +187,6 @@ def adjust(
         at = given if given is not None else position.reference_price
         day = exchange_date(now)
         entry = entries.adjustment(position.balance, by, amount, at, day)
-        if at is not None and by != 0:
-            position, _ = book.price_opening_shares(connection, position, at, now, day)
         sentence = f"Adjusted by {shares(by)} shares and {money(amount)} in cash: {note}"
         return _move(connection, position, entry, "adjustment", sentence, at, now)
 
@@ -204,8 +203,11 @@ def _move(
     """Post an entry that brings in or takes out, valued at the last accepted price."""
     fallback = None if close is None else positive("close", close, PRICE)
     at = position.last_price if position.last_price is not None else fallback
+    opened = NO_MONEY
+    if at is not None:
+        position, opened = book.price_opening_shares(connection, position, at, now, entry.on)
     position, entry_id = book.post(connection, position, entry, now)
-    book.value(connection, position, now, at, Since(-entry.legs.external))
+    book.value(connection, position, now, at, Since(opened - entry.legs.external))
     inputs = {"cash": entry.legs.cash, "quantity": entry.quantity, "price": entry.price}
     outputs = {"entry_id": entry_id, "cash": position.balance.cash, "valued_at": at}
     book.tell(connection, position.position_id, now, kind, sentence, inputs, outputs)
@@ -284,6 +286,13 @@ def returns(database: Database, position_id: int) -> Performance:
     with database.read() as connection:
         book.position(connection, position_id)
         return performance(records.valuations_of(connection, position_id))
+
+
+def valuations(database: Database, position_id: int) -> list[Valuation]:
+    """What it was worth, oldest first. Raises PositionNotFound."""
+    with database.read() as connection:
+        book.position(connection, position_id)
+        return records.valuations_of(connection, position_id)
 
 
 def events(database: Database, position_id: int, limit: int = 1000) -> list[Event]:

@@ -16,7 +16,7 @@ from volbal.domain import configuration as settings
 from volbal.domain.configuration import Configuration, ConfigurationRecord
 from volbal.domain.dividends import Dividend, DividendState
 from volbal.domain.ledger import LEGS, Balance, Entry, Kind, Legs
-from volbal.domain.order_states import OPEN_STATES, OrderState
+from volbal.domain.order_states import OrderState
 from volbal.domain.orders import Execution, FillRecord, Order, OrderRecord, Side
 from volbal.domain.performance import Valuation
 from volbal.domain.policy import Policy
@@ -28,9 +28,6 @@ Connection = DuckDBPyConnection
 """What services pass on and never look into."""
 
 Row = tuple[Any, ...]
-
-_OPEN = [state.value for state in OPEN_STATES]
-
 
 # Positions
 
@@ -357,12 +354,12 @@ def orders_today_and_open(
     row = connection.execute(
         """
         select
-            count(*) filter (where submitted_on = $day and (filled > 0 or state in $open)),
-            min(order_id) filter (where state in $open)
+            count(*) filter (where submitted_on = ? and (filled > 0 or closed_at is null)),
+            min(order_id) filter (where closed_at is null)
         from orders
-        where position_id = $position
+        where position_id = ?
         """,
-        {"day": day, "open": _OPEN, "position": position_id},
+        [day, position_id],
     ).fetchone()
     return (0, None) if row is None else (row[0], row[1])
 

@@ -94,7 +94,8 @@ create table orders (
     submitted_on date not null,
     closed_at timestamp,
     reason varchar,
-    unique (position_id, idempotency_key)
+    unique (position_id, idempotency_key),
+    check ((closed_at is null) = (state in ('submitted', 'partially_filled')))
 );
 
 create table fills (
