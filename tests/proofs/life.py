@@ -341,7 +341,7 @@ class Life(RuleBasedStateMachine):
             return
         with self.database.read() as connection:
             stored = records.find_position(connection, self.position_id)
-            new = records.entries(connection, kind.seen_entries)
+            new = records.entries_after(connection, kind.seen_entries)
         assert stored is not None
         for line in new:
             assert sum(getattr(line.entry.legs, name) for name in LEGS) == 0

@@ -17,7 +17,7 @@ from volbal.storage.database import Database
 STATEMENTS = [
     name
     for name, function in getmembers(records, isfunction)
-    if not name.startswith("_") and function.__module__ == records.__name__
+    if not name.startswith("_") and function.__module__.startswith(records.__name__)
 ]
 EX = (NOW + DAY).date()
 

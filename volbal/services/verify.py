@@ -36,7 +36,7 @@ class Disagreement:
 def verify(database: Database) -> list[Disagreement]:
     """Every disagreement in one committed state; an empty list means that all is in order."""
     with database.read() as connection:
-        entries = records.entries(connection)
+        entries = records.entries_after(connection, 0)
         return [
             *_balances(records.all_positions(connection), entries),
             *_configurations(connection),
