@@ -227,6 +227,27 @@ def burst_report(path: Path, writes: int) -> None:
             print(f"{f'{writes} writes {name}':<42} {rate:.0f}/s")
 
 
+def lag_report(path: Path, writes: int = 20) -> None:
+    snapshot = path.with_name("snapshot.duckdb")
+    with app(path) as database:
+        lags = sorted(_lag(database, snapshot, mark) for mark in range(writes))
+    print(
+        f"{'snapshot behind a write':<42} median {lags[writes // 2]:.2f} s, "
+        f"slowest {lags[-1]:.2f} s"
+    )
+
+
+def _lag(database: Database, snapshot: Path, mark: int) -> float:
+    """Seconds from a commit until the snapshot is another file than before it."""
+    time.sleep(0.1)
+    before = snapshot.stat().st_ino if snapshot.exists() else None
+    write_mark(database, mark)
+    started = time.perf_counter()
+    while not snapshot.exists() or snapshot.stat().st_ino == before:
+        time.sleep(0.005)
+    return time.perf_counter() - started
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.adhoc")
     parser.add_argument("--opens", type=int, default=100)
@@ -237,6 +258,7 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="volbal-adhoc-") as folder:
         opens_report(Path(folder) / "opens" / "marks.duckdb", chosen)
+        lag_report(Path(folder) / "lag" / "marks.duckdb")
         session_report(Path(folder) / "session" / "marks.duckdb", chosen.hold)
         burst_report(Path(folder) / "burst" / "marks.duckdb", chosen.burst)
 
