@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volbal.domain.configuration import Configuration
@@ -111,6 +111,7 @@ def test_a_lot_size_gives_exact_multiples() -> None:
     assert decision.order.quantity == Decimal("10.4")
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     quantity=st.decimals(min_value=0, max_value=10**5, places=12),
     cash=st.decimals(min_value=0, max_value=10**7, places=6),

@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volbal.domain.money import (
@@ -97,6 +97,7 @@ def test_whole_lots_are_cut_off_never_added() -> None:
     assert whole_lots(Decimal(7), Decimal(7)) == Decimal(7)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.decimals(min_value=0, max_value=10**15, places=12))
 def test_one_number_has_one_plain_text(number: Decimal) -> None:
     text = plain(number)
