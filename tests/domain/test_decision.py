@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volbal.domain.configuration import Configuration
-from volbal.domain.decision import Action, Circumstances, Reason, commission, decide
+from volbal.domain.decision import (
+    Action,
+    Circumstances,
+    Reason,
+    TrimStep,
+    commission,
+    decide,
+)
 from volbal.domain.ledger import Balance
 from volbal.domain.money import MONEY, multiplied
 from volbal.domain.policy import Policy
@@ -109,6 +116,46 @@ def test_a_lot_size_gives_exact_multiples() -> None:
     decision = decide(position(lot_size=0.1), quote(97), CALM)
     assert decision.order is not None
     assert decision.order.quantity == Decimal("10.4")
+
+
+def test_the_trims_tell_what_changed_the_wish_in_their_order() -> None:
+    # q 100, C 10,000, P 80: V 18,000, wish (100/80 - 1) · 1.6667 · 18,000 = 7,500.15;
+    # m·V = 3,600; 45 shares of 80; the lots of 7 leave 42
+    decision = decide(position(lot_size=7.0), quote(80), CALM)
+    cap, lots = decision.trims
+    assert (cap.step, lots.step) == (TrimStep.LARGEST_TRADE, TrimStep.WHOLE_LOTS)
+    assert cap.before == pytest.approx(7500.15)
+    assert (cap.after, lots.before, lots.after) == pytest.approx((3600, 3600, 3360))
+    assert decision.sentence == (
+        "BUY 42 shares at 80.00 for 3,360.00 plus a fee of 0.34: the price is −20.00\u202f% from "
+        "the anchor 100.00, beyond its trigger. The largest trade changed it from buying 7,500.15 "
+        "to buying 3,600.00. Whole lots changed it from buying 3,600.00 to buying 3,360.00. "
+        "The stock share goes from 44.44\u202f% to 63.11\u202f%."
+    )
+
+
+def test_a_rebalance_says_that_the_guardrails_made_it_out_of_nothing() -> None:
+    # q 100, C 1,000, P 101: w = 10,100 / 11,100 = 91 %, no trigger
+    decision = decide(position(cash="1000"), quote(101), CALM)
+    (trim,) = decision.trims
+    assert (trim.step, trim.before) == (TrimStep.GUARDRAILS, 0.0)
+    assert decision.reason is Reason.GUARDRAIL_REBALANCE
+    assert "The guardrails changed it from nothing to selling 1,7" in decision.sentence
+
+
+def test_dividends_not_yet_paid_count_in_equity_but_cannot_be_spent() -> None:
+    # q 10, C 50, R 1,000, P 95: V 2,000, wish (100/95 - 1) · 1.6667 · 2,000 = 175.44
+    cell = position(quantity="10", cash="50", min_notional=0.0)
+    owed = replace(cell, balance=replace(cell.balance, receivable=Decimal(1000)))
+    decision = decide(owed, quote(95), CALM)
+    (trim,) = decision.trims
+    assert trim.step is TrimStep.FUNDS
+    assert trim.before == pytest.approx(175.44, abs=0.005)
+    assert decision.notional + decision.commission == 50
+
+
+def test_nothing_wished_is_nothing_trimmed() -> None:
+    assert decide(position(), quote(100), CALM).trims == ()
 
 
 @settings(deadline=None)  # the machine may be busy

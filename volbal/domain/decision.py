@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
+from math import isclose
 from typing import Final
 
 from volbal.domain import rule
@@ -30,6 +31,9 @@ from volbal.domain.policy import Policy
 from volbal.domain.position import Position
 from volbal.domain.quotes import Quote
 from volbal.domain.wording import duration, money, percent, percent_change, price
+
+NOISE: Final = 1e-9
+"""Relative: sizes this near are one size, written by different float operations."""
 
 
 class Action(StrEnum):
@@ -75,6 +79,24 @@ class Sizing:
     rounded: float = 0.0
 
 
+class TrimStep(StrEnum):
+    """What can change an order between the wish and its final size, in this order."""
+
+    LARGEST_TRADE = "largest_trade"
+    GUARDRAILS = "guardrails"
+    FUNDS = "funds"
+    WHOLE_LOTS = "whole_lots"
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """One step that changed the order: signed notional at the price, before and after it."""
+
+    step: TrimStep
+    before: float
+    after: float
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """One answer of the rule.
@@ -100,6 +122,11 @@ class Decision:
     order: Order | None = None
     notional: Decimal = NO_MONEY
     commission: Decimal = NO_MONEY
+
+    @property
+    def trims(self) -> tuple[Trim, ...]:
+        """What changed the wish, step by step; empty where nothing was wished or due."""
+        return _trims(self.sizing, float(self.price))
 
     @property
     def sentence(self) -> str:
@@ -243,16 +270,41 @@ def _level(anchor: Decimal | None, distance: float) -> Decimal | None:
     return None if anchor is None else multiplied(PRICE, anchor, 1 + Decimal(repr(distance)))
 
 
+def _trims(sizing: Sizing, at: float) -> tuple[Trim, ...]:
+    sign = 1.0 if sizing.guarded > 0.0 else -1.0
+    sizes = (
+        (TrimStep.LARGEST_TRADE, sizing.wish, sizing.capped),
+        (TrimStep.GUARDRAILS, sizing.capped, sizing.guarded),
+        (TrimStep.FUNDS, sizing.guarded, sign * sizing.funded * at),
+        (TrimStep.WHOLE_LOTS, sign * sizing.funded * at, sign * sizing.rounded * at),
+    )
+    return tuple(Trim(*size) for size in sizes if not isclose(*size[1:], rel_tol=NOISE))
+
+
 def _sentence(decision: Decision) -> str:
     at = price(decision.price)
     if decision.order is not None:
         return (
             f"{decision.order} at {at} for {money(decision.notional)} plus a fee of "
-            f"{money(decision.commission)}: {_cause(decision)}. The stock share goes from "
-            f"{percent(decision.stock_share)} to {percent(decision.stock_share_after)}."
+            f"{money(decision.commission)}: {_cause(decision)}.{_cuts(decision)} The stock share "
+            f"goes from {percent(decision.stock_share)} to {percent(decision.stock_share_after)}."
         )
     word = "Hold" if decision.action is Action.HOLD else "No order"
     return f"{word} at {at}: {_cause(decision)}."
+
+
+def _cuts(decision: Decision) -> str:
+    """What changed the size of the order on its way, for people."""
+    changes = (
+        f" {_STEPS[trim.step]} changed it from {_order_of(trim.before)} to {_order_of(trim.after)}."
+        for trim in decision.trims
+    )
+    return "".join(changes)
+
+
+def _order_of(notional: float) -> str:
+    side = "buying" if notional > 0.0 else "selling"
+    return f"{side} {money(abs(notional))}" if notional else "nothing"
 
 
 def _cause(decision: Decision) -> str:
@@ -274,6 +326,13 @@ def _where(decision: Decision) -> str:
         f"the price is {percent_change(decision.distance)} from the anchor {price(decision.anchor)}"
     )
 
+
+_STEPS: Final = {
+    TrimStep.LARGEST_TRADE: "The largest trade",
+    TrimStep.GUARDRAILS: "The guardrails",
+    TrimStep.FUNDS: "The cash or shares at hand",
+    TrimStep.WHOLE_LOTS: "Whole lots",
+}
 
 _CAUSES: Final = {
     Reason.TRIGGERED: "{where}, beyond its trigger",

@@ -150,6 +150,10 @@ def _record_decision(
             "decision_id": decision_id,
             "action": decision.action.value,
             "reason": decision.reason.value,
+            "trims": [
+                {"step": trim.step.value, "before": trim.before, "after": trim.after}
+                for trim in decision.trims
+            ],
             "proposal_key": key,
         },
     )
