@@ -154,6 +154,24 @@ def test_dividends_not_yet_paid_count_in_equity_but_cannot_be_spent() -> None:
     assert decision.notional + decision.commission == 50
 
 
+def test_a_purchase_with_all_cash_gives_way_to_the_last_rounded_cent() -> None:
+    # All of 16,044.8853 at 609.88 and 1 %: notional and fee, each rounded, are 0.000001 too much,
+    # which is 0.00000000164 shares.
+    cell = position(
+        quantity="0",
+        cash="16044.8853",
+        anchor="1219.76",
+        max_trade_share=1.0,
+        max_stock_share=1.0,
+        rebalance_ratio=5.0,
+        commission_rate=0.01,
+    )
+    decision = decide(cell, quote("609.88"), CALM)
+    assert decision.notional + decision.commission <= Decimal("16044.8853")
+    assert decision.order is not None
+    assert decision.order.quantity == pytest.approx(Decimal("26.04778817"), abs=Decimal("2e-9"))
+
+
 def test_nothing_wished_is_nothing_trimmed() -> None:
     assert decide(position(), quote(100), CALM).trims == ()
 
