@@ -87,6 +87,7 @@ def test_a_deposit_before_any_price_is_valued_at_a_stored_close(database: Databa
     # 50 · 80 + 6000 = 10,000, then 50 · 88 + 6000 = 10,400
     earned = positions.returns(database, cell.position_id)
     assert earned.time_weighted == pytest.approx(0.04, abs=1e-12)
+    assert verify.verify(database) == []
 
 
 def test_more_than_the_cash_is_refused_with_one_event_and_nothing_else(
@@ -132,6 +133,7 @@ def test_an_adjustment_of_shares_without_any_price_asks_for_one(database: Databa
     # 100 · 10 + 5000 = 6,000, then 100 · 11 + 5000 = 6,100
     earned = positions.returns(database, cell.position_id)
     assert earned.time_weighted == pytest.approx(100 / 6000, abs=1e-12)
+    assert verify.verify(database) == []
 
 
 def test_an_adjustment_of_nothing_or_without_a_reason_is_refused(database: Database) -> None:
@@ -151,6 +153,7 @@ def test_a_split_multiplies_shares_divides_anchor_cost_and_last_price(
     assert moved.balance.quantity == 75
     assert moved.balance.anchor == moved.balance.average_cost == Decimal("66.666666666667")
     assert moved.last_price == 68
+    assert positions.find_position(database, cell.position_id) == moved
     held = trading.evaluate(database, cell.position_id, at(68), NOW + DAY)
     assert held.decision.reason.value == "no_trigger"
     assert positions.returns(database, cell.position_id).time_weighted == pytest.approx(0.01)

@@ -48,6 +48,16 @@ def test_every_kind_of_damage_is_found_and_its_row_named(
     assert any(str(one).startswith(f"{table} 1: {field} is stored as ") for one in found)
 
 
+def test_a_flow_that_the_ledger_does_not_know_is_found(database: Database) -> None:
+    a_busy_ledger(database)
+    with database.write() as connection:
+        connection.execute("update valuations set flow = flow + 1 where valuation_id = 1")
+    (found,) = verify.verify(database)
+    assert str(found) == (
+        "positions 1: flows is stored as 10001.000000, the ledger says 10000.000000."
+    )
+
+
 def test_an_entry_whose_legs_do_not_balance_cannot_be_stored_at_all(database: Database) -> None:
     a_busy_ledger(database)
     with pytest.raises(Exception, match="CHECK"), database.write() as connection:

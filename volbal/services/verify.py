@@ -144,14 +144,19 @@ def _by_number(entries: list[StoredEntry], kind: Kind) -> dict[int, StoredEntry]
 
 
 def _valuations(connection: Connection) -> Iterator[Disagreement]:
-    """Stored equity is what its own row adds up to."""
+    """Equity is what its own row adds up to, and flows are what the ledger says came in."""
+    flows: dict[int, Decimal] = {}
     for one in records.all_valuations(connection):
+        flows[one.position_id] = flows.get(one.position_id, ZERO) + one.flow
         if one.price is None and one.quantity != 0:
             expected = None
         else:
             cell = Balance(quantity=one.quantity, cash=one.cash, receivable=one.receivable)
             expected = equity(cell, one.price or ZERO)
         yield from _differ("valuations", one.valuation_id, "equity", one.equity, expected)
+    for position in records.all_positions(connection):
+        row, came_in = position.position_id, flows.get(position.position_id, ZERO)
+        yield from _differ("positions", row, "flows", came_in, position.balance.contributed)
 
 
 def _differ(

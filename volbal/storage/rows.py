@@ -50,6 +50,7 @@ class StoredValuation:
     cash: Decimal
     receivable: Decimal
     equity: Decimal | None
+    flow: Decimal
 
 
 @dataclass(frozen=True, slots=True)

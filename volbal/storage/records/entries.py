@@ -114,7 +114,7 @@ def valuations_of(connection: Connection, position_id: int) -> list[Valuation]:
 def all_valuations(connection: Connection) -> list[StoredValuation]:
     rows = connection.execute(
         """
-        select valuation_id, position_id, price, quantity, cash, receivable, equity
+        select valuation_id, position_id, price, quantity, cash, receivable, equity, flow
         from valuations
         order by valuation_id
         """
