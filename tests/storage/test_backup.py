@@ -1,3 +1,4 @@
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -95,8 +96,14 @@ def test_the_newest_is_not_what_a_restore_put_aside(path):
     assert backup.newest(path) == good
 
 
-def test_a_killed_backup_leaves_nothing_that_looks_like_one(path):
-    half = files.temporary(backup.new_name(path, "daily", NOW))
+def test_what_a_killed_backup_left_is_no_backup_and_is_cleared_a_day_later(path):
+    start_and_stop(path)
+    half, at_work = (files.temporary(backup.new_name(path, "daily", NOW)) for _ in range(2))
     half.parent.mkdir(parents=True)
     half.write_bytes(b"half")
+    at_work.write_bytes(b"being made")
     assert backup.backups(path) == []
+    os.utime(half, (0, 0))
+    backup.take(path, "daily")
+    assert not half.exists()
+    assert at_work.exists()

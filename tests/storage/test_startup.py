@@ -9,7 +9,7 @@ import pytest
 
 from storage.conftest import STEPS
 from storage.marks import count, ids, storage_format, write_mark
-from volbal.storage import backup, files, migrations
+from volbal.storage import backup, files, migrations, startup
 from volbal.storage.database import (
     Database,
     DatabaseDamaged,
@@ -231,6 +231,42 @@ def test_what_a_killed_creation_left_is_cleared_and_the_file_is_made(path):
     assert count(database) == 0
     database.close()
     assert not left.exists()
+
+
+def test_what_a_killed_restore_left_is_cleared_an_hour_later(used):
+    half, at_work = files.temporary(used), files.temporary(used)
+    half.write_bytes(b"half")
+    at_work.write_bytes(b"being made")
+    os.utime(half, (0, 0))
+    opened(used).close()
+    assert not half.exists()
+    assert at_work.exists()
+
+
+def test_processes_that_start_together_all_find_one_database(path):
+    code = (
+        "import sys; from pathlib import Path; from bench.mark_writer import STEPS;"
+        "from volbal.storage.database import Database;"
+        "database = Database(Path(sys.argv[1]), timeout=60, steps=STEPS);"
+        "database.open(); database.close()"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    started = [subprocess.Popen(command, cwd=STEPS.parents[1]) for _ in range(4)]
+    assert [process.wait() for process in started] == [0, 0, 0, 0]
+    database = opened(path)
+    write_mark(database, 1)
+    assert ids(database) == [1]
+    database.close()
+    assert list(path.parent.glob("*.part-*")) == []
+
+
+def test_a_database_made_by_another_process_meanwhile_is_never_replaced(path):
+    path.parent.mkdir()
+    path.write_bytes(b"with orders in it")
+    part = files.temporary(path)
+    part.write_bytes(b"empty")
+    startup._put_in_place(part, path)
+    assert path.read_bytes() == b"with orders in it"
 
 
 def test_commits_that_a_killed_process_left_in_its_log_are_there(path):

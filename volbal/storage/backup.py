@@ -45,6 +45,7 @@ def is_due(database: Path, now: datetime) -> bool:
 def take(database: Path, kind: str) -> Path:
     """Copy a database that nobody writes to meanwhile; keep the KEEP newest automatic ones."""
     target = new_name(database, kind, datetime.now(UTC))
+    files.remove_leftovers(target.parent, f"{database.stem}-*", older_than=EVERY.total_seconds())
     files.copy(database, target)
     if kind in AUTOMATIC:
         _prune(database)

@@ -112,10 +112,16 @@ def temporary(target: Path) -> Path:
     return target.with_name(f"{target.name}.part-{os.getpid()}-{time.monotonic_ns()}")
 
 
-def remove_leftovers(target: Path) -> None:
-    """Delete what a killed process left of a copy to `target`."""
-    for left in target.parent.glob(f"{target.name}.part-*"):
-        left.unlink(missing_ok=True)
+def remove_leftovers(folder: Path, name: str, *, older_than: float = 0.0) -> None:
+    """Delete what killed processes left of copies to `name` (may hold *) in `folder`.
+
+    older_than: seconds since the last write, to spare a copy that is being made right now.
+    """
+    newest = time.time() - older_than
+    for left in folder.glob(f"{name}.part-*"):
+        with contextlib.suppress(FileNotFoundError):
+            if left.stat().st_mtime <= newest:
+                left.unlink()
 
 
 def replace(source: Path, target: Path) -> None:

@@ -40,7 +40,7 @@ class Publisher:
 
     def start(self) -> None:
         """Begin; a snapshot older than the database is replaced first."""
-        files.remove_leftovers(self._target)
+        files.remove_leftovers(self._target.parent, self._target.name)
         if not is_stale(self._database.path, self._target):
             self._published = self._database.commits
         self._thread.start()

@@ -4,7 +4,6 @@ There is no other way to start: after a clean stop, a kill or a power cut the sa
 A file that cannot be used is reported and not touched.
 """
 
-import contextlib
 import os
 import time
 from datetime import UTC, datetime
@@ -14,6 +13,8 @@ import duckdb
 
 from volbal.errors import VolbalError
 from volbal.storage import backup, files, migrations
+
+HOUR = 3600.0
 
 
 class DatabaseBusy(VolbalError):
@@ -81,6 +82,7 @@ def prepare(path: Path, timeout: float, steps: Path = migrations.STEPS) -> None:
         _require_no_log(path)
         _create(path, steps)
         return
+    files.remove_leftovers(path.parent, path.name, older_than=HOUR)
     waiting = _check(path, deadline, steps)
     if waiting or files.wal_of(path).exists():
         _bring_up_to_date(path, deadline, steps)
@@ -107,7 +109,6 @@ def _require_no_log(path: Path) -> None:
 
 def _create(path: Path, steps: Path) -> None:
     """Build the new file beside its place, so a crash never leaves half a database there."""
-    files.remove_leftovers(path)
     part = files.temporary(path)
     try:
         connection = files.connect(part, writable=True, create=True)
@@ -116,22 +117,21 @@ def _create(path: Path, steps: Path) -> None:
         finally:
             connection.close()
         _put_in_place(part, path)
+        files.remove_leftovers(path.parent, path.name)
     finally:
         part.unlink(missing_ok=True)
         files.wal_of(part).unlink(missing_ok=True)
 
 
 def _put_in_place(part: Path, path: Path) -> None:
-    """Never over a database that another process made in the meantime."""
+    """Never over a database that another process made, clearing ours away, in the meantime."""
     if path.exists() and path.stat().st_size == 0:
         files.replace(part, path)
         return
-    with contextlib.suppress(FileExistsError):
-        try:
-            os.link(part, path)
-        except (OSError, NotImplementedError) as error:
-            if isinstance(error, FileExistsError):
-                raise
+    try:
+        os.link(part, path)
+    except (OSError, NotImplementedError):
+        if not path.exists():
             files.replace(part, path)  # a file system without hard links
     files.sync_folder(path.parent)
 
