@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from volbal.domain.position import Position
-from volbal.domain.quotes import Quote, quote
+from volbal.domain.quotes import Quote
+from volbal.market.sessions import quote
 from volbal.services import positions, trading
 from volbal.services.trading import Evaluation, Filled
 from volbal.storage.database import Database

@@ -20,7 +20,7 @@ from volbal.domain.ledger import Balance
 from volbal.domain.money import MONEY, multiplied
 from volbal.domain.policy import Policy
 from volbal.domain.position import Position
-from volbal.domain.quotes import quote
+from volbal.market.sessions import quote
 
 NOW = datetime(2026, 1, 5, 15, tzinfo=UTC)
 CALM = Circumstances(NOW)
@@ -108,8 +108,9 @@ def test_the_last_accepted_price_comes_before_the_anchor_as_reference() -> None:
 
 
 def test_slippage_belongs_to_simulations() -> None:
-    without = decide(position(), quote(97), CALM)
-    assert decide(position(slippage=0.01), quote(97), CALM).order == without.order
+    # a rebalance onto a guardrail would be smaller if the rule knew of slippage
+    without = decide(position(cash="1000"), quote(101), CALM)
+    assert decide(position(cash="1000", slippage=0.01), quote(101), CALM).order == without.order
 
 
 def test_a_lot_size_gives_exact_multiples() -> None:

@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 from volbal.domain.configuration import Configuration
 from volbal.domain.ledger import EMPTY, LEGS, Balance, Refused, fold
 from volbal.domain.policy import Policy
-from volbal.domain.quotes import exchange_date
+from volbal.market.sessions import exchange_date
 from volbal.services import income, positions, trading, verify
 from volbal.storage import files, records
 from volbal.storage.database import Database

@@ -137,7 +137,7 @@ class Decision:
 class Circumstances:
     """What decides besides the position and its policy."""
 
-    now: datetime
+    asked_at: datetime
     orders_today: int = 0
     open_order: bool = False
 
@@ -157,7 +157,7 @@ def _held_back(position: Position, quote: Quote, circumstances: Circumstances) -
         return Reason.FIRST_PRICE
     if circumstances.open_order:
         return Reason.OPEN_ORDER
-    if not (quote.is_in_session or position.configuration.policy.after_hours):
+    if not (quote.in_session or position.configuration.policy.after_hours):
         return Reason.AFTER_HOURS
     return None
 
@@ -244,13 +244,13 @@ def _plain(
 ) -> Decision:
     balance, policy = position.balance, position.configuration.policy
     share = float(stock_share(balance, quote.price))
-    anchor = balance.anchor
+    anchor, asked_at = balance.anchor, circumstances.asked_at
     return Decision(
         action,
         reason,
         quote.price,
         quote.source,
-        quote.age(circumstances.now),
+        (asked_at - quote.seen_at(asked_at)).total_seconds(),
         anchor,
         None if anchor is None else float(EXACT.divide(quote.price, anchor) - 1),
         _level(anchor, -policy.trigger_down),

@@ -11,9 +11,9 @@ from volbal.domain.ledger import Balance, Entry, fold
 from volbal.domain.money import EXACT, NO_SHARES, PRICE, Number, positive, round_to
 from volbal.domain.policy import Policy
 from volbal.domain.position import Position
-from volbal.domain.quotes import exchange_date
 from volbal.domain.wording import money, price, shares
 from volbal.errors import InvalidInput, VolbalError
+from volbal.market.sessions import exchange_date
 from volbal.services import book
 from volbal.storage import records
 from volbal.storage.database import Database

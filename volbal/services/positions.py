@@ -27,9 +27,9 @@ from volbal.domain.money import (
 from volbal.domain.orders import OrderOpen
 from volbal.domain.performance import Performance, Valuation, performance
 from volbal.domain.position import Position
-from volbal.domain.quotes import exchange_date
 from volbal.domain.wording import money, price, shares
 from volbal.errors import InvalidInput
+from volbal.market.sessions import exchange_date
 from volbal.services import book, income, settings
 from volbal.services.book import Attempt, Since
 from volbal.storage import records

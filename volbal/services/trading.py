@@ -6,7 +6,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import reduce
 from typing import Final
@@ -18,9 +18,10 @@ from volbal.domain.money import NO_SHARES, Number
 from volbal.domain.order_states import OrderState, Step
 from volbal.domain.orders import Execution, FillRecord, Order, OrderRecord, Side
 from volbal.domain.position import Position
-from volbal.domain.quotes import Quote, exchange_date
+from volbal.domain.quotes import Quote
 from volbal.domain.wording import percent, price, shares
 from volbal.errors import InvalidInput
+from volbal.market.sessions import exchange_date
 from volbal.services import book, income
 from volbal.services.book import Attempt, Since
 from volbal.storage import records
@@ -80,7 +81,7 @@ def preview(database: Database, position_id: int, quote: Quote, now: datetime) -
     with database.read() as connection:
         position = book.position(connection, position_id)
         if not quote.is_suspect(position.reference_price):
-            steps = income.due(connection, position, income.Day(quote.day(now), quote.price))
+            steps = income.due(connection, position, income.Day(_day(quote, now), quote.price))
             balance = reduce(fold, (step.entry for step in steps), position.balance)
             position = replace(position, balance=balance)
         return decide(position, quote, _circumstances(connection, position_id, now))
@@ -110,11 +111,16 @@ def _arrive(
     connection: Connection, position: Position, quote: Quote, now: datetime
 ) -> tuple[Position, Since]:
     """The work before the rule is asked: pay dates, ex-dates, the price itself."""
-    day = quote.day(now)
+    day = _day(quote, now)
     position, dividend = income.work_off(connection, position, income.Day(day, quote.price), now)
-    made_at = quote.made_at or now
-    position, flow = book.see_price(connection, position, quote.price, made_at, day)
+    seen_at = quote.seen_at(now)
+    position, flow = book.see_price(connection, position, quote.price, seen_at, day)
     return position, Since(flow, dividend)
+
+
+def _day(quote: Quote, now: datetime) -> date:
+    """The exchange-local date a price belongs to."""
+    return exchange_date(quote.seen_at(now))
 
 
 def _circumstances(connection: Connection, position_id: int, now: datetime) -> Circumstances:
@@ -129,7 +135,7 @@ def _record_decision(
     circumstances: Circumstances,
     decision: Decision,
 ) -> Evaluation:
-    now, position_id = circumstances.now, position.position_id
+    now, position_id = circumstances.asked_at, position.position_id
     proposal = _proposal(connection, position_id, decision)
     key = None if proposal is None else proposal.key
     decision_id = records.insert_decision(
@@ -171,7 +177,7 @@ def _proposal(connection: Connection, position_id: int, decision: Decision) -> P
 def _anchor_at_first_price(
     connection: Connection, position: Position, quote: Quote, now: datetime
 ) -> Position:
-    entry = entries.anchor(quote.price, quote.day(now))
+    entry = entries.anchor(quote.price, _day(quote, now))
     position, entry_id = book.post(connection, position, entry, now)
     book.tell(
         connection,

@@ -3,8 +3,8 @@ from decimal import Decimal
 
 import pytest
 
-from volbal.domain.quotes import exchange_date, quote
 from volbal.errors import InvalidInput
+from volbal.market.sessions import exchange_date, quote
 
 
 @pytest.mark.parametrize(
@@ -19,11 +19,11 @@ from volbal.errors import InvalidInput
     ],
 )
 def test_a_session_is_half_past_nine_to_four_in_new_york(moment: str, inside: bool) -> None:
-    assert quote(100, made_at=datetime.fromisoformat(moment)).is_in_session is inside
+    assert quote(100, made_at=datetime.fromisoformat(moment)).in_session is inside
 
 
 def test_a_price_typed_without_a_time_counts_as_in_session() -> None:
-    assert quote(100).is_in_session
+    assert quote(100).in_session
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,7 @@ def test_a_time_without_a_zone_is_refused() -> None:
         quote(100, made_at=datetime(2026, 1, 5))
 
 
-def test_a_price_stamped_tomorrow_belongs_to_today_and_has_no_age() -> None:
+def test_a_price_stamped_tomorrow_counts_as_seen_now() -> None:
     now = datetime(2026, 1, 5, 15, tzinfo=UTC)
     ahead = quote(100, made_at=datetime(2026, 1, 7, 15, tzinfo=UTC))
-    assert str(ahead.day(now)) == "2026-01-05"
-    assert ahead.age(now) == 0.0
+    assert ahead.seen_at(now) == now
