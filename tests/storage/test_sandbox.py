@@ -243,14 +243,16 @@ def children() -> set[int]:
 
 
 @pytest.fixture(scope="module")
-def untouched(data: Path) -> Iterator[None]:
+def untouched(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """After all hostile statements: no file changed, made or left, no process left."""
+    temporary, tempfile.tempdir = tempfile.tempdir, str(tmp_path_factory.mktemp("temporary"))
     cwd, before, alive = Path.cwd(), fingerprint(data), children()
     here = {file.name for file in cwd.iterdir()}
     yield
     assert fingerprint(data) == before
     assert {file.name for file in cwd.iterdir()} == here
-    assert list(Path(tempfile.gettempdir()).glob("volbal-sql-*")) == []
+    assert list(Path(tempfile.gettempdir()).iterdir()) == []
+    tempfile.tempdir = temporary
     assert children() <= alive
 
 
