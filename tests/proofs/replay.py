@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from books import at
-from volbal.engine.paths import Dividend, price_path
-from volbal.market.bundled import BundledPrices
 
 from volbal.domain.configuration import Configuration
 from volbal.domain.money import PRICE, from_float
 from volbal.domain.policy import SIZINGS, Policy
 from volbal.engine import simulation
+from volbal.engine.paths import Dividend, price_path
+from volbal.market.bundled import BundledPrices
 from volbal.services import income, positions, trading
 from volbal.storage.database import Database
 
