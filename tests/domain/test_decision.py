@@ -173,6 +173,25 @@ def test_a_purchase_with_all_cash_gives_way_to_the_last_rounded_cent() -> None:
     assert decision.order.quantity == pytest.approx(Decimal("26.04778817"), abs=Decimal("2e-9"))
 
 
+def test_a_lot_that_the_last_rounded_cent_makes_too_dear_is_no_order() -> None:
+    # In floats one lot costs 0.99999999999975 of 1; the ledger rounds it to 1 and its fee up.
+    cell = position(
+        quantity="0",
+        cash="1.000000",
+        anchor="1.5",
+        lot_size=1.0,
+        min_notional=0.0,
+        max_trade_share=1.0,
+        max_stock_share=1.0,
+        rebalance_ratio=5.0,
+        commission_rate=0.0000005,
+        min_stock_share=0.0,
+    )
+    decision = decide(cell, quote("0.9999995"), CALM)
+    assert decision.order is None
+    assert (decision.action, decision.reason) == (Action.SKIP, Reason.NO_CASH)
+
+
 def test_nothing_wished_is_nothing_trimmed() -> None:
     assert decide(position(), quote(100), CALM).trims == ()
 

@@ -146,7 +146,7 @@ def decide(position: Position, quote: Quote, circumstances: Circumstances) -> De
     """Ask the rule about `position` at `quote`, unless there is a reason not to ask it."""
     reason = _held_back(position, quote, circumstances)
     if reason is not None:
-        return _plain(Action.HOLD, reason, position, quote, circumstances)
+        return _decision(Action.HOLD, reason, position, quote, circumstances)
     return _ruled(position, quote, circumstances)
 
 
@@ -176,9 +176,9 @@ def _ruled(position: Position, quote: Quote, circumstances: Circumstances) -> De
     ruled = rule.decide(float(quote.price), cell, terms)
     order = _order(ruled, position.balance, quote.price, policy)
     notional = multiplied(MONEY, order.quantity, quote.price) if order else NO_MONEY
-    return _plain(
+    return _decision(
         _action(ruled, order),
-        Reason(rule.REASONS[int(ruled.reason)]),
+        _reason(ruled, order),
         position,
         quote,
         circumstances,
@@ -194,6 +194,13 @@ def commission(policy: Policy, notional: Decimal) -> Decimal:
     """max(rate × notional, min), as the ledger writes it."""
     by_rate = EXACT.multiply(Decimal(repr(policy.commission_rate)), notional)
     return round_to(MONEY, max(by_rate, Decimal(repr(policy.commission_min))))
+
+
+def _reason(ruled: rule.Decision, order: Order | None) -> Reason:
+    """The rule's; or that nothing was left of its order once the ledger had rounded it."""
+    if order is None and ruled.quantity != 0.0:
+        return Reason.NO_CASH if ruled.quantity > 0.0 else Reason.NO_SHARES
+    return Reason(rule.REASONS[int(ruled.reason)])
 
 
 def _action(ruled: rule.Decision, order: Order | None) -> Action:
@@ -229,7 +236,7 @@ def _affordable(quantity: Decimal, cash: Decimal, at: Decimal, policy: Policy) -
     return max(quantity, NO_SHARES)
 
 
-def _plain(
+def _decision(
     action: Action,
     reason: Reason,
     position: Position,
@@ -310,7 +317,6 @@ def _order_of(notional: float) -> str:
 def _cause(decision: Decision) -> str:
     return _CAUSES[decision.reason].format(
         where=_where(decision),
-        wish=money(abs(decision.sizing.wish)),
         size=money(abs(decision.sizing.guarded)),
         share=percent(decision.stock_share),
         age=duration(decision.price_age),
