@@ -1,0 +1,34 @@
+from decimal import Decimal
+
+from volbal.domain import wording
+
+
+def test_ratios_become_percent() -> None:
+    assert wording.percent(0.0312) == "3.12\N{NARROW NO-BREAK SPACE}%"
+    assert wording.percent_change(0.05, 1) == "+5.0\N{NARROW NO-BREAK SPACE}%"
+
+
+def test_negative_numbers_have_a_real_minus_and_zero_has_none() -> None:
+    assert wording.money(Decimal("-1234.5")) == "\N{MINUS SIGN}1,234.50"
+    assert wording.money(-0.001) == "0.00"
+
+
+def test_prices_show_cents_and_further_decimals_only_where_there_are_any() -> None:
+    assert wording.price(Decimal("97.000000000000")) == "97.00"
+    assert wording.price(Decimal("0.1234567")) == "0.123457"
+
+
+def test_whole_shares_have_no_decimals() -> None:
+    assert wording.shares(Decimal("10.000000000000")) == "10"
+    assert wording.shares(Decimal("1000.5")) == "1,000.5"
+
+
+def test_ages_are_told_in_their_largest_unit() -> None:
+    assert [wording.duration(seconds) for seconds in (0, 59, 60, 7200, 86400, 200000)] == [
+        "0 s",
+        "59 s",
+        "1 min",
+        "2 h",
+        "1 day",
+        "2 days",
+    ]

@@ -1,0 +1,185 @@
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from books import DAY, NOW, a_cell, at, contents, event_types, filled_at
+
+from volbal.domain.dividends import DividendNotAccrued, DividendState
+from volbal.errors import InvalidInput
+from volbal.services import income, positions, settings, trading, verify
+from volbal.services.income import DividendNotFound
+from volbal.storage.database import Database
+
+EX = (NOW + 2 * DAY).date()
+PAY = (NOW + 4 * DAY).date()
+
+
+def announced(database: Database, position_id: int, per_share: float = 1) -> int:
+    return income.announce(
+        database, position_id, ex_on=EX, pay_on=PAY, per_share=per_share, now=NOW
+    ).dividend_id
+
+
+def test_a_dividend_accrues_on_its_ex_date_and_is_paid_on_its_pay_date(
+    database: Database,
+) -> None:
+    cell = a_cell(database)
+    announced(database, cell.position_id)
+    seen = []
+    for days in range(6):
+        trading.evaluate(database, cell.position_id, at(100), NOW + days * DAY)
+        balance = positions.find_position(database, cell.position_id).balance
+        seen.append((balance.cash, balance.receivable, balance.anchor))
+    # 50 shares · 1 less 25 % = 37.5; the anchor falls by the gross amount
+    before, accrued, paid = (5000, 0, 100), (5000, Decimal("37.5"), 99), (Decimal("5037.5"), 0, 99)
+    assert seen == [before, before, accrued, accrued, paid, paid]
+    assert event_types(database, cell.position_id).count("dividend_accrued") == 1
+    assert event_types(database, cell.position_id).count("dividend_paid") == 1
+
+
+def test_an_ex_date_gap_fires_no_trigger(database: Database) -> None:
+    cell = a_cell(database)
+    announced(database, cell.position_id, per_share=4)
+    gapped = trading.evaluate(database, cell.position_id, at(96), NOW + 2 * DAY)
+    assert gapped.decision.reason.value == "no_trigger"
+
+
+def test_a_day_without_a_tick_is_made_up_at_the_next_one_in_order(database: Database) -> None:
+    cell = a_cell(database)
+    announced(database, cell.position_id)
+    late = NOW + 30 * DAY
+    trading.evaluate(database, cell.position_id, at(100), late)
+    assert positions.find_position(database, cell.position_id).balance.receivable == 37.5
+    trading.evaluate(database, cell.position_id, at(100), late)
+    assert positions.find_position(database, cell.position_id).balance.cash == 5037.5
+
+
+def test_shares_sold_on_the_ex_date_still_get_the_dividend(database: Database) -> None:
+    cell = a_cell(database)
+    announced(database, cell.position_id)
+    filled_at(database, cell.position_id, "SELL", 50, 100, NOW + 2 * DAY)
+    trading.evaluate(database, cell.position_id, at(100), NOW + 2 * DAY)
+    balance = positions.find_position(database, cell.position_id).balance
+    assert (balance.quantity, balance.receivable) == (0, Decimal("37.5"))
+    assert balance.anchor == 100  # set on the ex-date by the fill
+
+
+def test_shares_bought_on_the_ex_date_get_none(database: Database) -> None:
+    cell = a_cell(database, quantity=0)
+    announced(database, cell.position_id)
+    filled_at(database, cell.position_id, "BUY", 10, 100, NOW + 2 * DAY)
+    trading.evaluate(database, cell.position_id, at(100), NOW + 2 * DAY)
+    assert positions.find_position(database, cell.position_id).balance.receivable == 0
+
+
+def test_a_position_without_anchor_accrues_and_takes_its_first_price(database: Database) -> None:
+    cell = a_cell(database, anchor_price=None)
+    announced(database, cell.position_id)
+    trading.evaluate(database, cell.position_id, at(80), NOW + 2 * DAY)
+    balance = positions.find_position(database, cell.position_id).balance
+    assert (balance.receivable, balance.anchor) == (Decimal("37.5"), 80)
+
+
+def test_a_special_dividend_above_the_anchor_restarts_it_at_the_price(
+    database: Database,
+) -> None:
+    cell = a_cell(database)
+    announced(database, cell.position_id, per_share=100)
+    quote = at(9, confirmed=True)
+    trading.evaluate(database, cell.position_id, quote, NOW + 2 * DAY)
+    balance = positions.find_position(database, cell.position_id).balance
+    assert (balance.anchor, balance.anchor_on) == (9, EX)
+    assert balance.receivable == 3750
+
+
+def test_withholding_is_the_positions_own(database: Database) -> None:
+    cell = a_cell(database)
+    settings.configure(database, cell.position_id, {"withholding_rate": 0.1}, by="ann", now=NOW)
+    announced(database, cell.position_id)
+    income.accrue(database, cell.position_id, NOW + 2 * DAY)
+    balance = positions.find_position(database, cell.position_id).balance
+    assert (balance.receivable, balance.withheld, balance.dividends) == (45, 5, 45)
+
+
+def test_announcing_twice_is_one_dividend(database: Database) -> None:
+    cell = a_cell(database)
+    first = announced(database, cell.position_id)
+    before = contents(database)
+    assert announced(database, cell.position_id) == first
+    assert contents(database) == before
+
+
+def test_an_announcement_can_be_corrected_until_its_ex_date_is_worked_off(
+    database: Database,
+) -> None:
+    cell = a_cell(database)
+    first = announced(database, cell.position_id)
+    assert announced(database, cell.position_id, per_share=2) == first
+    income.accrue(database, cell.position_id, NOW + 2 * DAY)
+    assert positions.find_position(database, cell.position_id).balance.receivable == 75
+    with pytest.raises(InvalidInput, match=r"is accrued with 2\.00 per share"):
+        announced(database, cell.position_id, per_share=3)
+
+
+def test_a_pay_date_learned_after_the_ex_date_can_still_be_added(database: Database) -> None:
+    cell = a_cell(database)
+    income.announce(database, cell.position_id, ex_on=EX, per_share=1, now=NOW)
+    income.accrue(database, cell.position_id, NOW + 30 * DAY)
+    assert positions.find_position(database, cell.position_id).balance.receivable == 37.5
+    announced(database, cell.position_id)
+    income.accrue(database, cell.position_id, NOW + 30 * DAY)
+    assert positions.find_position(database, cell.position_id).balance.receivable == 0
+
+
+def test_paying_twice_pays_once(database: Database) -> None:
+    cell = a_cell(database)
+    dividend_id = announced(database, cell.position_id)
+    with pytest.raises(DividendNotAccrued):
+        income.pay(database, dividend_id, NOW)
+    income.accrue(database, cell.position_id, NOW + 2 * DAY)
+    assert income.pay(database, dividend_id, NOW + 3 * DAY).state is DividendState.PAID
+    before = contents(database)
+    assert income.pay(database, dividend_id, NOW + 3 * DAY).state is DividendState.PAID
+    assert contents(database) == before
+    assert positions.find_position(database, cell.position_id).balance.cash == 5037.5
+
+
+def test_a_closed_position_is_still_paid_what_it_is_owed(database: Database) -> None:
+    cell = a_cell(database)
+    dividend_id = announced(database, cell.position_id)
+    income.accrue(database, cell.position_id, NOW + 2 * DAY)
+    positions.close_position(database, cell.position_id, NOW + 3 * DAY)
+    income.pay(database, dividend_id, NOW + 4 * DAY)
+    assert positions.find_position(database, cell.position_id).balance.cash == 5037.5
+    assert verify.verify(database) == []
+
+
+def test_an_unknown_dividend_is_not_found_and_a_bad_one_not_announced(
+    database: Database,
+) -> None:
+    cell = a_cell(database)
+    with pytest.raises(DividendNotFound):
+        income.pay(database, 5, NOW)
+    with pytest.raises(InvalidInput, match="per_share"):
+        announced(database, cell.position_id, per_share=0)
+    with pytest.raises(InvalidInput, match="pay_on"):
+        income.announce(
+            database,
+            cell.position_id,
+            ex_on=EX,
+            pay_on=date(2026, 1, 6),
+            per_share=1,
+            now=NOW,
+        )
+
+
+def test_a_split_after_the_close_before_an_ex_date_keeps_the_shares_of_that_close(
+    database: Database,
+) -> None:
+    cell = a_cell(database)
+    trading.evaluate(database, cell.position_id, at(100), NOW)
+    announced(database, cell.position_id)
+    split = positions.split(database, cell.position_id, 2, 1, NOW + 2 * DAY)
+    # worked off before the split: 50 · 1 · 0.75, anchor (100 - 1) / 2
+    assert split.balance.receivable == Decimal("37.5")
+    assert split.balance.anchor == Decimal("49.5")

@@ -1,0 +1,57 @@
+"""Numbers as text in the sentences that decisions, events and refusals write about themselves."""
+
+from decimal import Decimal
+
+MINUS = "−"
+THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
+
+Number = float | Decimal
+
+
+def percent(ratio: Number, decimals: int = 2) -> str:
+    """0.03 as "3.00 %"."""
+    return f"{_signed(ratio * 100, f',.{decimals}f')}{THIN_SPACE}%"
+
+
+def percent_change(ratio: Number, decimals: int = 2) -> str:
+    """0.03 as "+3.00 %"."""
+    sign = "+" if ratio > 0 else ""
+    return sign + percent(ratio, decimals)
+
+
+def money(amount: Number) -> str:
+    """Account currency with cents: "10,000.00"."""
+    return _signed(amount, ",.2f")
+
+
+def price(amount: Number) -> str:
+    """A price per share: cents, and further decimals (up to 6) only where there are any."""
+    return _at_least(amount, 2, 6)
+
+
+def shares(quantity: Number) -> str:
+    """A quantity: up to 6 decimals, none for whole shares."""
+    return _at_least(quantity, 0, 6)
+
+
+def duration(seconds: float) -> str:
+    """How old something is, in its largest unit: "45 s", "12 min", "3 h", "2 days"."""
+    for size, name in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {'day' if name == 'days' and count == 1 else name}"
+    return f"{int(max(seconds, 0))} s"
+
+
+def _at_least(value: Number, fewest: int, most: int) -> str:
+    whole, _, fraction = _signed(value, f",.{most}f").partition(".")
+    kept = fraction.rstrip("0").ljust(fewest, "0")
+    return f"{whole}.{kept}" if kept else whole
+
+
+def _signed(value: Number, spec: str) -> str:
+    """With a real minus sign, and without one for what rounds to zero."""
+    text = format(value, spec)
+    if not text.startswith("-"):
+        return text
+    return MINUS + text[1:] if text.strip("-0.,") else text[1:]

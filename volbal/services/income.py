@@ -1,0 +1,246 @@
+"""Use cases of dividends: announce, accrue on the ex-date, pay. Each step happens once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from volbal.domain import dividends
+from volbal.domain.dividends import Dividend, DividendState
+from volbal.domain.ledger import Balance, Entry, fold
+from volbal.domain.money import EXACT, NO_SHARES, PRICE, Number, positive, round_to
+from volbal.domain.policy import Policy
+from volbal.domain.position import Position
+from volbal.domain.wording import money, price, shares
+from volbal.errors import InvalidInput, VolbalError
+from volbal.market.sessions import exchange_date
+from volbal.services import book
+from volbal.storage import records
+from volbal.storage.database import Database
+from volbal.storage.records import Connection
+from volbal.storage.rows import DividendAccrual
+
+
+class DividendNotFound(VolbalError):
+    """No dividend has this number."""
+
+    code = "dividend_not_found"
+
+    def __init__(self, dividend_id: int) -> None:
+        super().__init__(
+            f"There is no dividend {dividend_id}; list the position's dividends to see them."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A dividend step whose day has come, as the entry that will record it.
+
+    held: shares at the close before the ex-date; None for a payment.
+    """
+
+    dividend: Dividend
+    entry: Entry
+    held: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What dividends are worked off by: an exchange-local date and, if known, its price."""
+
+    on: date
+    price: Decimal | None
+
+
+def announce(
+    database: Database,
+    position_id: int,
+    *,
+    ex_on: date,
+    per_share: Number,
+    pay_on: date | None = None,
+    now: datetime,
+) -> Dividend:
+    """Expect a dividend: gross per share on its ex-date, specials of that date included.
+
+    Announcing the same again changes nothing; another amount or pay date corrects it until the
+    ex-date has been worked off. Without a pay date it is paid when `pay` says so. Raises
+    PositionNotFound, PositionClosed, InvalidInput.
+    """
+    amount = positive("per_share", per_share, PRICE)
+    if pay_on is not None and pay_on < ex_on:
+        raise InvalidInput("pay_on", f"{pay_on} is before {ex_on}", "pay on or after the ex-date")
+    with database.write() as connection:
+        position = book.open_position(connection, position_id)
+        known = records.find_dividend_on(connection, position_id, ex_on)
+        if known is not None and (known.per_share, known.pay_on) == (amount, pay_on):
+            return known
+        dividend_id = _announced(connection, position_id, known, ex_on, pay_on, amount)
+        book.tell(
+            connection,
+            position_id,
+            now,
+            "dividend_announced",
+            f"A dividend of {price(amount)} per share of {position.ticker} goes ex on {ex_on}"
+            f"{f' and is paid on {pay_on}' if pay_on else ''}.",
+            {"ex_on": ex_on, "pay_on": pay_on, "per_share": amount},
+            {"dividend_id": dividend_id},
+        )
+        return find(connection, dividend_id)
+
+
+def _announced(
+    connection: Connection,
+    position_id: int,
+    known: Dividend | None,
+    ex_on: date,
+    pay_on: date | None,
+    per_share: Decimal,
+) -> int:
+    if known is None:
+        return records.insert_dividend(connection, position_id, ex_on, pay_on, per_share)
+    if known.state is DividendState.PAID or (
+        known.per_share != per_share and known.net is not None
+    ):
+        raise InvalidInput(
+            "ex_on",
+            f"the dividend of {ex_on} is {known.state} with {price(known.per_share)} per share",
+            "record the difference as an adjustment",
+        )
+    records.store_announcement(connection, known.dividend_id, pay_on, per_share)
+    return known.dividend_id
+
+
+def pay(database: Database, dividend_id: int, now: datetime) -> Dividend:
+    """The broker paid: the receivable becomes cash, once; again changes nothing.
+
+    Raises DividendNotFound, DividendNotAccrued.
+    """
+    with database.write() as connection:
+        dividend = find(connection, dividend_id)
+        if dividend.state is not DividendState.PAID:
+            position = book.position(connection, dividend.position_id)
+            entry = dividends.payment(dividend, exchange_date(now))
+            _store(connection, position, Due(dividend, entry), now)
+        return find(connection, dividend_id)
+
+
+def accrue(database: Database, position_id: int, now: datetime) -> list[Dividend]:
+    """Work off what is due by today without asking the rule; returns what has moved.
+
+    Raises PositionNotFound, PositionClosed.
+    """
+    with database.write() as connection:
+        position = book.open_position(connection, position_id)
+        today = Day(exchange_date(now), position.last_price)
+        steps = list(due(connection, position, today))
+        for step in steps:
+            position = _store(connection, position, step, now)
+        moved = dict.fromkeys(step.dividend.dividend_id for step in steps)
+        per_share = net_per_share(steps, position.configuration.policy)
+        if steps:
+            since = book.Since(dividend=per_share)
+            book.value(connection, position, now, position.last_price, since)
+        return [find(connection, dividend_id) for dividend_id in moved]
+
+
+def list_dividends(database: Database, position_id: int) -> list[Dividend]:
+    """By ex-date. Raises PositionNotFound."""
+    with database.read() as connection:
+        book.position(connection, position_id)
+        return records.dividends_of(connection, position_id)
+
+
+def work_off(
+    connection: Connection, position: Position, day: Day, now: datetime
+) -> tuple[Position, Decimal]:
+    """Payments, then ex-dates that are due by `day` (SPEC's order of work at a tick).
+
+    Returns the position after them and the net dividend per share that went ex.
+    """
+    steps = list(due(connection, position, day))
+    for step in steps:
+        position = _store(connection, position, step, now)
+    return position, net_per_share(steps, position.configuration.policy)
+
+
+def due(connection: Connection, position: Position, day: Day) -> Iterator[Due]:
+    """What `work_off` would record, each step on the balance that the one before leaves."""
+    waiting = records.unpaid_dividends(connection, position.position_id, day.on)
+    balance = position.balance
+    for dividend in dividends.payments_due(waiting, day.on):
+        step = Due(dividend, dividends.payment(dividend, day.on))
+        balance = fold(balance, step.entry)
+        yield step
+    for dividend in dividends.accruals_due(waiting, day.on):
+        step = _accrual_due(connection, position, balance, dividend, day)
+        balance = fold(balance, step.entry)
+        yield step
+
+
+def _accrual_due(
+    connection: Connection, position: Position, balance: Balance, dividend: Dividend, day: Day
+) -> Due:
+    held = records.quantity_before(connection, position.position_id, dividend.ex_on)
+    rate = position.configuration.policy.withholding_rate
+    entry = dividends.accrual(balance, dividend, held, rate, price=day.price, on=day.on)
+    return Due(dividend, entry, held)
+
+
+def net_per_share(steps: list[Due], policy: Policy) -> Decimal:
+    """What went ex among `steps`, per share and net of withholding."""
+    gross = sum((step.dividend.per_share for step in steps if step.held is not None), NO_SHARES)
+    return round_to(PRICE, EXACT.multiply(gross, 1 - Decimal(repr(policy.withholding_rate))))
+
+
+def _store(connection: Connection, position: Position, step: Due, now: datetime) -> Position:
+    position, entry_id = book.post(connection, position, step.entry, now)
+    if step.held is None:
+        _store_payment(connection, position, step, entry_id, now)
+    else:
+        _store_accrual(connection, position, step, entry_id, now)
+    return position
+
+
+def _store_payment(
+    connection: Connection, position: Position, step: Due, entry_id: int, now: datetime
+) -> None:
+    records.store_payment(connection, step.dividend.dividend_id, entry_id)
+    book.tell(
+        connection,
+        position.position_id,
+        now,
+        "dividend_paid",
+        f"The dividend of {step.dividend.ex_on} is paid: {money(step.entry.legs.cash)}.",
+        {"dividend_id": step.dividend.dividend_id, "on": step.entry.on},
+        {"cash": step.entry.legs.cash, "entry_id": entry_id},
+    )
+
+
+def _store_accrual(
+    connection: Connection, position: Position, step: Due, entry_id: int, now: datetime
+) -> None:
+    legs, held = step.entry.legs, step.held or NO_SHARES
+    accrual = DividendAccrual(held, -legs.income, legs.withholding, legs.receivable, entry_id)
+    records.store_accrual(connection, step.dividend.dividend_id, accrual)
+    moved = step.entry.anchor
+    book.tell(
+        connection,
+        position.position_id,
+        now,
+        "dividend_accrued",
+        f"{position.ticker} went ex on {step.dividend.ex_on}: {shares(held)} shares at "
+        f"{price(step.dividend.per_share)} are {money(-legs.income)} gross, "
+        f"{money(legs.receivable)} net"
+        f"{f'; the anchor moves to {price(moved)}' if moved is not None else ''}.",
+        {"dividend_id": step.dividend.dividend_id, "held": held, "on": step.entry.on},
+        {"net": legs.receivable, "anchor": moved, "entry_id": entry_id},
+    )
+
+
+def find(connection: Connection, dividend_id: int) -> Dividend:
+    """The stored dividend; raises DividendNotFound."""
+    found = records.find_dividend(connection, dividend_id)
+    if found is None:
+        raise DividendNotFound(dividend_id)
+    return found

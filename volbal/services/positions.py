@@ -1,0 +1,320 @@
+"""Use cases of a position: open, close, money and shares by hand, splits, what it has earned.
+
+`now` is the moment of the call, aware. Refusals leave one `refused` event and nothing else;
+every other error leaves nothing at all.
+"""
+
+import re
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from volbal.domain import entries
+from volbal.domain.configuration import Configuration
+from volbal.domain.ledger import Entry
+from volbal.domain.money import (
+    MONEY,
+    NO_MONEY,
+    PRICE,
+    SHARES,
+    Number,
+    divided,
+    not_negative,
+    parsed,
+    positive,
+)
+from volbal.domain.orders import OrderOpen
+from volbal.domain.performance import Performance, Valuation, performance
+from volbal.domain.position import Position
+from volbal.domain.wording import money, price, shares
+from volbal.errors import InvalidInput
+from volbal.market.sessions import exchange_date
+from volbal.services import book, income, settings
+from volbal.services.book import Attempt, Since
+from volbal.storage import records
+from volbal.storage.database import Database
+from volbal.storage.records import Connection
+from volbal.storage.rows import Event
+
+TICKER: Final = re.compile(r"[A-Z0-9][A-Z0-9.^=-]{0,19}")
+
+
+def open_position(
+    database: Database,
+    ticker: str,
+    *,
+    quantity: Number = 0,
+    cash: Number = 0,
+    anchor_price: Number | None = None,
+    configuration: Configuration | None = None,
+    by: str = "user",
+    now: datetime,
+) -> Position:
+    """A new position with shares and cash; a ticker may have several. Raises InvalidInput."""
+    symbol = _ticker(ticker)
+    opened_with = entries.opening(
+        exchange_date(now),
+        not_negative("qty", quantity, SHARES),
+        not_negative("cash", cash, MONEY),
+        None if anchor_price is None else positive("anchor_price", anchor_price, PRICE),
+    )
+    chosen = configuration or Configuration()
+    with database.write() as connection:
+        position_id = records.insert_position(connection, symbol, now, chosen)
+        settings.record(connection, position_id, chosen, by, "opened", now)
+        position = book.position(connection, position_id)
+        position, entry_id = book.post(connection, position, opened_with, now)
+        flow = -opened_with.legs.external
+        book.value(connection, position, now, opened_with.price, Since(flow))
+        book.tell(
+            connection,
+            position_id,
+            now,
+            "opened",
+            f"Opened with {shares(opened_with.quantity)} shares of {symbol} and "
+            f"{money(opened_with.legs.cash)} in cash.",
+            {"ticker": symbol, "anchor_price": opened_with.price},
+            {"entry_id": entry_id},
+        )
+        return position
+
+
+def find_position(database: Database, position_id: int) -> Position:
+    """Raises PositionNotFound."""
+    with database.read() as connection:
+        return book.position(connection, position_id)
+
+
+def list_positions(database: Database) -> list[Position]:
+    """All, archived ones included, oldest first."""
+    with database.read() as connection:
+        return records.all_positions(connection)
+
+
+def close_position(database: Database, position_id: int, now: datetime) -> Position:
+    """Archive it as it is. Raises PositionNotFound, PositionClosed, OrderOpen."""
+    with book.unit_of_work(database, Attempt("close", now, position_id, {})) as connection:
+        position = book.open_position(connection, position_id)
+        _require_no_open_order(connection, position_id, "closing the position")
+        position, entry_id = book.post(
+            connection, position, entries.closing(exchange_date(now)), now
+        )
+        sentence = f"Position {position_id} ({position.ticker}) is closed and archived."
+        book.tell(connection, position_id, now, "closed", sentence, {}, {"entry_id": entry_id})
+        return position
+
+
+def reopen_position(database: Database, position_id: int, now: datetime) -> Position:
+    """Use an archived position again; an open one stays as it is. Raises PositionNotFound."""
+    with database.write() as connection:
+        position = book.position(connection, position_id)
+        if position.balance.is_open:
+            return position
+        position, entry_id = book.post(
+            connection, position, entries.reopening(exchange_date(now)), now
+        )
+        sentence = f"Position {position_id} ({position.ticker}) is open again."
+        book.tell(connection, position_id, now, "reopened", sentence, {}, {"entry_id": entry_id})
+        return position
+
+
+def deposit(
+    database: Database,
+    position_id: int,
+    amount: Number,
+    now: datetime,
+    close: Number | None = None,
+) -> Position:
+    """Money in; never profit. close: the last stored close, for a position without a price.
+
+    Raises PositionNotFound, PositionClosed, InvalidInput.
+    """
+    paid = positive("amount", amount, MONEY)
+    with database.write() as connection:
+        position = book.open_position(connection, position_id)
+        entry = entries.deposit(paid, exchange_date(now))
+        sentence = f"{money(paid)} deposited."
+        return _move(connection, position, entry, "deposit", sentence, close, now)
+
+
+def withdraw(
+    database: Database,
+    position_id: int,
+    amount: Number,
+    now: datetime,
+    close: Number | None = None,
+) -> Position:
+    """Money out; never loss. close: the last stored close, for a position without a price.
+
+    Raises PositionNotFound, PositionClosed, InvalidInput, InsufficientCash.
+    """
+    paid = positive("amount", amount, MONEY)
+    attempt = Attempt("withdrawal", now, position_id, {"amount": paid})
+    with book.unit_of_work(database, attempt) as connection:
+        position = book.open_position(connection, position_id)
+        entry = entries.withdrawal(position.balance, paid, exchange_date(now))
+        sentence = f"{money(paid)} withdrawn."
+        return _move(connection, position, entry, "withdrawal", sentence, close, now)
+
+
+def adjust(
+    database: Database,
+    position_id: int,
+    *,
+    quantity: Number = 0,
+    cash: Number = 0,
+    price: Number | None = None,
+    note: str,
+    now: datetime,
+) -> Position:
+    """Correct shares and cash (differences, may be < 0) to what the broker shows.
+
+    price: of the shares; the last accepted one if left out. Raises PositionNotFound,
+    PositionClosed, InvalidInput, InsufficientCash, InsufficientShares.
+    """
+    by = parsed("qty", quantity, SHARES)
+    amount = parsed("cash", cash, MONEY)
+    given = None if price is None else positive("price", price, PRICE)
+    if not note.strip():
+        raise InvalidInput("note", "it is blank", "say why the position is adjusted")
+    if by == 0 and amount == 0:
+        raise InvalidInput("qty", "nothing changes", "give a quantity or cash other than 0")
+    inputs = {"quantity": by, "cash": amount, "price": given, "note": note}
+    attempt = Attempt("adjustment", now, position_id, inputs)
+    with book.unit_of_work(database, attempt) as connection:
+        position = book.open_position(connection, position_id)
+        at = given if given is not None else position.reference_price
+        day = exchange_date(now)
+        entry = entries.adjustment(position.balance, by, amount, at, day)
+        sentence = f"Adjusted by {shares(by)} shares and {money(amount)} in cash: {note}"
+        return _move(connection, position, entry, "adjustment", sentence, at, now)
+
+
+def _move(
+    connection: Connection,
+    position: Position,
+    entry: Entry,
+    kind: str,
+    sentence: str,
+    close: Number | None,
+    now: datetime,
+) -> Position:
+    """Post an entry that brings in or takes out, valued at the last accepted price."""
+    fallback = None if close is None else positive("close", close, PRICE)
+    at = position.last_price if position.last_price is not None else fallback
+    opened = NO_MONEY
+    if at is not None:
+        position, opened = book.price_opening_shares(connection, position, at, now, entry.on)
+    position, entry_id = book.post(connection, position, entry, now)
+    book.value(connection, position, now, at, Since(opened - entry.legs.external))
+    inputs = {"cash": entry.legs.cash, "quantity": entry.quantity, "price": entry.price}
+    outputs = {"entry_id": entry_id, "cash": position.balance.cash, "valued_at": at}
+    book.tell(connection, position.position_id, now, kind, sentence, inputs, outputs)
+    return position
+
+
+def set_anchor(
+    database: Database, position_id: int, anchor_price: Number, now: datetime
+) -> Position:
+    """Set the anchor by hand. Raises PositionNotFound, PositionClosed, InvalidInput."""
+    anchor = positive("anchor_price", anchor_price, PRICE)
+    with database.write() as connection:
+        position = book.open_position(connection, position_id)
+        before = position.balance.anchor
+        position, entry_id = book.post(
+            connection, position, entries.anchor(anchor, exchange_date(now)), now
+        )
+        moved = f"from {price(before)} " if before is not None else ""
+        book.tell(
+            connection,
+            position_id,
+            now,
+            "anchor",
+            f"The anchor is moved {moved}to {price(anchor)} by hand.",
+            {"anchor_price": anchor},
+            {"entry_id": entry_id, "before": before},
+        )
+        return position
+
+
+def split(
+    database: Database, position_id: int, new: Number, old: Number, now: datetime
+) -> Position:
+    """`new` shares for `old` ones, 7 for 1 or 1 for 10; dividends due before it come first.
+
+    Raises PositionNotFound, PositionClosed, InvalidInput, OrderOpen.
+    """
+    issued, given = positive("new_shares", new, SHARES), positive("old_shares", old, SHARES)
+    inputs = {"new_shares": issued, "old_shares": given}
+    attempt = Attempt("split", now, position_id, inputs)
+    with book.unit_of_work(database, attempt) as connection:
+        position = book.open_position(connection, position_id)
+        _require_no_open_order(connection, position_id, "recording a split")
+        day = exchange_date(now)
+        due_by = income.Day(day, position.last_price)
+        position, dividend = income.work_off(connection, position, due_by, now)
+        entry = entries.split(position.balance, issued, given, day)
+        position, entry_id = book.post(connection, position, entry, now)
+        position = _split_last_price(connection, position, issued, given, now)
+        ratio = divided(SHARES, issued, given)
+        per_new_share = divided(PRICE, dividend, ratio)
+        since = Since(dividend=per_new_share, split=ratio)
+        book.value(connection, position, now, position.last_price, since)
+        sentence = (
+            f"Split {shares(issued)} for {shares(given)}: "
+            f"{shares(position.balance.quantity)} shares now."
+        )
+        outputs = {"entry_id": entry_id, "quantity": position.balance.quantity}
+        book.tell(connection, position_id, now, "split", sentence, inputs, outputs)
+        return position
+
+
+def _split_last_price(
+    connection: Connection, position: Position, new: Decimal, old: Decimal, now: datetime
+) -> Position:
+    if position.last_price is None:
+        return position
+    after = entries.price_after_split(position.last_price, new, old)
+    made_at = position.last_price_at or now
+    records.store_price(connection, position.position_id, after, made_at)
+    return replace(position, last_price=after)
+
+
+def returns(database: Database, position_id: int) -> Performance:
+    """Time-weighted, money-weighted, and against the stock. Raises PositionNotFound."""
+    with database.read() as connection:
+        book.position(connection, position_id)
+        return performance(records.valuations_of(connection, position_id))
+
+
+def valuations(database: Database, position_id: int) -> list[Valuation]:
+    """What it was worth, oldest first. Raises PositionNotFound."""
+    with database.read() as connection:
+        book.position(connection, position_id)
+        return records.valuations_of(connection, position_id)
+
+
+def events(database: Database, position_id: int, limit: int = 1000) -> list[Event]:
+    """The "why" log, newest first. Raises PositionNotFound."""
+    with database.read() as connection:
+        book.position(connection, position_id)
+        return records.events_of(connection, position_id, limit)
+
+
+def _require_no_open_order(connection: Connection, position_id: int, what: str) -> None:
+    """Raises OrderOpen."""
+    still_open = next(
+        (one for one in records.orders_of(connection, position_id) if one.is_open), None
+    )
+    if still_open is not None:
+        raise OrderOpen(still_open.order_id, what)
+
+
+def _ticker(text: str) -> str:
+    symbol = text.strip().upper()
+    if not TICKER.fullmatch(symbol):
+        raise InvalidInput(
+            "ticker", f"{text!r} is no symbol", "allowed: 1 to 20 letters, digits and . - ^ ="
+        )
+    return symbol

@@ -1,0 +1,411 @@
+"""Use cases of decisions, orders and fills. Each is one unit of work on the ledger.
+
+`now` is the moment of the call, aware; nothing here looks at a clock. Refusals (subclasses of
+`Refused`) leave one `refused` event and nothing else; every other error leaves nothing at all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from functools import reduce
+from typing import Final
+
+from volbal.domain import entries, guardrails, order_states, orders
+from volbal.domain.decision import Circumstances, Decision, Reason, decide
+from volbal.domain.ledger import Entry, fold
+from volbal.domain.money import NO_SHARES, Number
+from volbal.domain.order_states import OrderState, Step
+from volbal.domain.orders import Execution, FillRecord, Order, OrderRecord, Side
+from volbal.domain.position import Position
+from volbal.domain.quotes import Quote
+from volbal.domain.wording import percent, price, shares
+from volbal.errors import InvalidInput
+from volbal.market.sessions import exchange_date
+from volbal.services import book, income
+from volbal.services.book import Attempt, Since
+from volbal.storage import records
+from volbal.storage.database import Database
+from volbal.storage.records import Connection
+from volbal.storage.rows import StoredDecision
+
+CHANGES_THAT_RENEW_PROPOSALS: Final = (
+    "fill",
+    "cancel",
+    "reject",
+    "deposit",
+    "withdrawal",
+    "configuration",
+)
+"""After one of these events the same order may be proposed, and approved, again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An order that waits for approval: `submit` it with this key."""
+
+    key: str
+    order: Order
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A recorded decision and the order it proposes, if any."""
+
+    decision_id: int
+    decision: Decision
+    proposal: Proposal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An accepted order. replayed: it had been accepted before, with this key."""
+
+    order: OrderRecord
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A recorded fill with its order and position as they stand. replayed: as recorded before."""
+
+    fill: FillRecord
+    order: OrderRecord
+    position: Position
+    replayed: bool
+
+
+def preview(database: Database, position_id: int, quote: Quote, now: datetime) -> Decision:
+    """What `evaluate` would decide now; nothing is recorded. Raises PositionNotFound."""
+    with database.read() as connection:
+        position = book.position(connection, position_id)
+        if not quote.is_suspect(position.reference_price):
+            steps = income.due(connection, position, income.Day(_day(quote, now), quote.price))
+            balance = reduce(fold, (step.entry for step in steps), position.balance)
+            position = replace(position, balance=balance)
+        return decide(position, quote, _circumstances(connection, position_id, now))
+
+
+def evaluate(database: Database, position_id: int, quote: Quote, now: datetime) -> Evaluation:
+    """Show the rule a price: work off what the day brings, decide, record, propose.
+
+    Raises PositionNotFound, PositionClosed.
+    """
+    with database.write() as connection:
+        position = book.open_position(connection, position_id)
+        circumstances = _circumstances(connection, position_id, now)
+        if quote.is_suspect(position.reference_price):
+            decision = decide(position, quote, circumstances)
+            return _record_decision(connection, position, quote, circumstances, decision)
+        position, since = _arrive(connection, position, quote, now)
+        decision = decide(position, quote, circumstances)
+        result = _record_decision(connection, position, quote, circumstances, decision)
+        if decision.reason is Reason.FIRST_PRICE:
+            position = _anchor_at_first_price(connection, position, quote, now)
+        book.value(connection, position, now, quote.price, since)
+        return result
+
+
+def _arrive(
+    connection: Connection, position: Position, quote: Quote, now: datetime
+) -> tuple[Position, Since]:
+    """The work before the rule is asked: pay dates, ex-dates, the price itself."""
+    day = _day(quote, now)
+    position, dividend = income.work_off(connection, position, income.Day(day, quote.price), now)
+    seen_at = quote.seen_at(now)
+    position, flow = book.see_price(connection, position, quote.price, seen_at, day)
+    return position, Since(flow, dividend)
+
+
+def _day(quote: Quote, now: datetime) -> date:
+    """The exchange-local date a price belongs to."""
+    return exchange_date(quote.seen_at(now))
+
+
+def _circumstances(connection: Connection, position_id: int, now: datetime) -> Circumstances:
+    today, open_order = records.orders_today_and_open(connection, position_id, exchange_date(now))
+    return Circumstances(now, today, open_order is not None)
+
+
+def _record_decision(
+    connection: Connection,
+    position: Position,
+    quote: Quote,
+    circumstances: Circumstances,
+    decision: Decision,
+) -> Evaluation:
+    now, position_id = circumstances.asked_at, position.position_id
+    proposal = _proposal(connection, position_id, decision)
+    key = None if proposal is None else proposal.key
+    decision_id = records.insert_decision(
+        connection,
+        position,
+        quote,
+        circumstances.orders_today,
+        StoredDecision(decision, now, key),
+    )
+    book.tell(
+        connection,
+        position_id,
+        now,
+        "evaluation",
+        decision.sentence,
+        {"price": quote.price, "source": quote.source, "made_at": quote.made_at},
+        {
+            "decision_id": decision_id,
+            "action": decision.action.value,
+            "reason": decision.reason.value,
+            "trims": [
+                {"step": trim.step.value, "before": trim.before, "after": trim.after}
+                for trim in decision.trims
+            ],
+            "proposal_key": key,
+        },
+    )
+    return Evaluation(decision_id, decision, proposal)
+
+
+def _proposal(connection: Connection, position_id: int, decision: Decision) -> Proposal | None:
+    if decision.order is None:
+        return None
+    last = records.last_event(connection, position_id, CHANGES_THAT_RENEW_PROPOSALS)
+    key = orders.proposal_key(position_id, last, decision.order, decision.price)
+    return Proposal(key, decision.order, decision.price)
+
+
+def _anchor_at_first_price(
+    connection: Connection, position: Position, quote: Quote, now: datetime
+) -> Position:
+    entry = entries.anchor(quote.price, _day(quote, now))
+    position, entry_id = book.post(connection, position, entry, now)
+    book.tell(
+        connection,
+        position.position_id,
+        now,
+        "anchor",
+        f"The first price {price(quote.price)} becomes the anchor.",
+        {"price": quote.price, "source": quote.source},
+        {"entry_id": entry_id},
+    )
+    return position
+
+
+def submit(
+    database: Database,
+    position_id: int,
+    *,
+    key: str | None,
+    side: str,
+    quantity: Number,
+    now: datetime,
+) -> Submission:
+    """Accept an order once: the same key with the same order gives the same order again.
+
+    Raises MissingIdempotencyKey, InvalidInput, PositionNotFound, PositionClosed,
+    IdempotencyConflict, DailyOrderCap.
+    """
+    used = orders.key(key)
+    order = orders.order(side, quantity)
+    inputs = {"key": used, "side": order.side.value, "quantity": order.quantity}
+    attempt = Attempt("submission", now, position_id, inputs)
+    with book.unit_of_work(database, attempt) as connection:
+        known = records.find_order_by_key(connection, position_id, used)
+        if known is not None:
+            first, second = (known.fingerprint, known.order), (order.fingerprint, order)
+            orders.require_same(used, first, second)
+            return Submission(known, replayed=True)
+        position = book.open_position(connection, position_id)
+        day = exchange_date(now)
+        today, _ = records.orders_today_and_open(connection, position_id, day)
+        cap = position.configuration.policy.max_orders_per_day
+        if today >= cap:
+            raise orders.DailyOrderCap(cap)
+        order_id = records.insert_order(connection, position_id, used, order, now, day)
+        sentence = f"Order {order_id} is submitted: {order} of {position.ticker}."
+        outputs = {"order_id": order_id, "fingerprint": order.fingerprint}
+        book.tell(connection, position_id, now, "submission", sentence, inputs, outputs)
+        accepted = OrderRecord(
+            order_id,
+            position_id,
+            used,
+            order.fingerprint,
+            order,
+            OrderState.SUBMITTED,
+            NO_SHARES,
+            now,
+        )
+        return Submission(accepted, replayed=False)
+
+
+def cancel(database: Database, order_id: int, now: datetime, reason: str = "") -> OrderRecord:
+    """Take back what is not filled yet. Raises OrderNotFound, OrderClosed."""
+    return _end(database, order_id, Step.CANCEL, reason, now)
+
+
+def reject(database: Database, order_id: int, reason: str, now: datetime) -> OrderRecord:
+    """The broker does not take it, or its rest. Raises OrderNotFound, OrderClosed, InvalidInput."""
+    if not reason.strip():
+        raise InvalidInput("reason", "it is blank", "say why the broker rejected the order")
+    return _end(database, order_id, Step.REJECT, reason, now)
+
+
+def _end(database: Database, order_id: int, step: Step, reason: str, now: datetime) -> OrderRecord:
+    position_id = book.position_of_order(database, order_id)
+    inputs = {"order_id": order_id, "reason": reason}
+    attempt = Attempt(step.value, now, position_id, inputs)
+    with book.unit_of_work(database, attempt) as connection:
+        order = book.order(connection, order_id)
+        state = order_states.after(order_id, order.state, step)
+        records.store_order_state(connection, order_id, state, order.filled, now, reason or None)
+        because = f": {reason}" if reason else ""
+        sentence = (
+            f"Order {order_id} is {state} with {shares(order.filled)} of "
+            f"{shares(order.order.quantity)} shares filled{because}."
+        )
+        book.tell(
+            connection, position_id, now, step.value, sentence, inputs, {"state": state.value}
+        )
+        return replace(order, state=state, reason=reason or None)
+
+
+def fill(
+    database: Database,
+    order_id: int,
+    *,
+    price: Number,
+    quantity: Number,
+    commission: Number = 0,
+    key: str | None = None,
+    filled_at: datetime | None = None,
+    now: datetime,
+) -> Filled:
+    """Record what the broker executed; with a key, once. The fill price becomes the anchor.
+
+    Raises InvalidInput, OrderNotFound, IdempotencyConflict, OrderClosed, Overfill,
+    InsufficientCash, InsufficientShares, GuardrailBreach (strict positions).
+    """
+    execution = orders.execution(price, quantity, commission)
+    used = None if key is None else orders.key(key)
+    happened_at = _past("filled_at", filled_at or now, now)
+    position_id = book.position_of_order(database, order_id)
+    inputs = {
+        "order_id": order_id,
+        "key": used,
+        "price": execution.price,
+        "quantity": execution.quantity,
+        "commission": execution.commission,
+        "filled_at": happened_at,
+    }
+    with book.unit_of_work(database, Attempt("fill", now, position_id, inputs)) as connection:
+        order = book.order(connection, order_id)
+        known = None if used is None else records.find_fill_by_key(connection, order_id, used)
+        if known is not None:
+            first = (known.fingerprint, known.execution)
+            orders.require_same(known.key or "", first, (execution.fingerprint, execution))
+            return Filled(known, order, book.position(connection, position_id), replayed=True)
+        made = FillRecord(
+            0,
+            order_id,
+            position_id,
+            used,
+            execution.fingerprint,
+            order.order.side,
+            execution,
+            happened_at,
+            outside_guardrails=False,
+        )
+        return _record_fill(connection, order, made, inputs, now)
+
+
+def _record_fill(
+    connection: Connection,
+    order: OrderRecord,
+    fill: FillRecord,
+    inputs: Mapping[str, object],
+    now: datetime,
+) -> Filled:
+    state = _state_after(order, fill.execution)
+    position = book.position(connection, order.position_id)
+    day = exchange_date(fill.filled_at)
+    at = fill.execution.price
+    position, flow = book.see_price(connection, position, at, fill.filled_at, day)
+    before = position
+    position, entry_id = book.post(connection, position, _fill_entry(position, fill), now)
+    fill = _checked_against_guardrails(before, position, fill)
+    fill_id = records.insert_fill(connection, fill, entry_id)
+    filled = order.filled + fill.execution.quantity
+    closed_at = now if state is OrderState.FILLED else None
+    records.store_order_state(connection, order.order_id, state, filled, closed_at, None)
+    book.value(connection, position, now, at, Since(flow))
+    flag = " It left the guardrails." if fill.outside_guardrails else ""
+    book.tell(
+        connection,
+        position.position_id,
+        now,
+        "fill",
+        f"Order {order.order_id}: {fill.side} {fill.execution}; {price(at)} is the new anchor."
+        f"{flag}",
+        inputs,
+        {
+            "fill_id": fill_id,
+            "entry_id": entry_id,
+            "state": state.value,
+            "outside_guardrails": fill.outside_guardrails,
+        },
+    )
+    after = replace(order, state=state, filled=filled)
+    return Filled(replace(fill, fill_id=fill_id), after, position, replayed=False)
+
+
+def _state_after(order: OrderRecord, execution: Execution) -> OrderState:
+    """Raises OrderClosed, Overfill."""
+    whole = execution.quantity >= order.left
+    step = Step.FILL_REST if whole else Step.FILL_PART
+    state = order_states.after(order.order_id, order.state, step)
+    if execution.quantity > order.left:
+        raise orders.Overfill(order.order_id, execution.quantity, order.left)
+    return state
+
+
+def _fill_entry(position: Position, fill: FillRecord) -> Entry:
+    """Raises InsufficientCash, InsufficientShares."""
+    make = entries.purchase if fill.side is Side.BUY else entries.sale
+    done = fill.execution
+    day = exchange_date(fill.filled_at)
+    return make(position.balance, done.quantity, done.price, done.commission, day)
+
+
+def _checked_against_guardrails(before: Position, after: Position, fill: FillRecord) -> FillRecord:
+    """Flagged where it left them; raises GuardrailBreach for a strict position."""
+    policy, at = after.configuration.policy, fill.execution.price
+    if not guardrails.is_breach(before.balance, after.balance, at, policy):
+        return fill
+    if after.configuration.strict:
+        raise orders.GuardrailBreach(
+            percent(guardrails.stock_share(after.balance, at)),
+            f"{percent(policy.min_stock_share)} to {percent(policy.max_stock_share)}",
+        )
+    return replace(fill, outside_guardrails=True)
+
+
+def list_orders(database: Database, position_id: int) -> list[OrderRecord]:
+    """Newest first. Raises PositionNotFound."""
+    with database.read() as connection:
+        book.position(connection, position_id)
+        return records.orders_of(connection, position_id)
+
+
+def list_fills(database: Database, position_id: int) -> list[FillRecord]:
+    """Newest first. Raises PositionNotFound."""
+    with database.read() as connection:
+        book.position(connection, position_id)
+        return records.fills_of(connection, position_id)
+
+
+def _past(field: str, moment: datetime, now: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise InvalidInput(field, f"{moment} has no time zone", "give one, such as +00:00")
+    if moment > now:
+        raise InvalidInput(field, f"{moment} lies in the future", f"allowed: up to {now}")
+    return moment

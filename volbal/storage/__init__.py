@@ -1,0 +1,1 @@
+"""Everything that touches DuckDB: no other package imports it."""

@@ -1,0 +1,102 @@
+"""Every statement of the ledger: one a function, bound parameters, listed columns.
+
+Functions take the connection of a `Database.read()` or `Database.write()` block.
+"""
+
+from volbal.storage.records.dividends import (
+    dividend_entries,
+    dividends_of,
+    find_dividend,
+    find_dividend_on,
+    insert_dividend,
+    store_accrual,
+    store_announcement,
+    store_payment,
+    unpaid_dividends,
+)
+from volbal.storage.records.entries import (
+    all_valuations,
+    entries_after,
+    insert_entry,
+    insert_valuation,
+    quantity_before,
+    valuations_of,
+)
+from volbal.storage.records.log import (
+    events_of,
+    insert_decision,
+    insert_event,
+    last_event,
+)
+from volbal.storage.records.orders import (
+    all_orders,
+    fills_of,
+    fills_with_entries,
+    find_fill_by_key,
+    find_order,
+    find_order_by_key,
+    insert_fill,
+    insert_order,
+    orders_of,
+    orders_today_and_open,
+    store_order_state,
+)
+from volbal.storage.records.positions import (
+    all_positions,
+    configurations,
+    delete_preset,
+    find_position,
+    insert_configuration,
+    insert_position,
+    presets,
+    store_balance,
+    store_configuration,
+    store_preset,
+    store_price,
+)
+from volbal.storage.records.values import Connection
+
+__all__ = [
+    "Connection",
+    "all_orders",
+    "all_positions",
+    "all_valuations",
+    "configurations",
+    "delete_preset",
+    "dividend_entries",
+    "dividends_of",
+    "entries_after",
+    "events_of",
+    "fills_of",
+    "fills_with_entries",
+    "find_dividend",
+    "find_dividend_on",
+    "find_fill_by_key",
+    "find_order",
+    "find_order_by_key",
+    "find_position",
+    "insert_configuration",
+    "insert_decision",
+    "insert_dividend",
+    "insert_entry",
+    "insert_event",
+    "insert_fill",
+    "insert_order",
+    "insert_position",
+    "insert_valuation",
+    "last_event",
+    "orders_of",
+    "orders_today_and_open",
+    "presets",
+    "quantity_before",
+    "store_accrual",
+    "store_announcement",
+    "store_balance",
+    "store_configuration",
+    "store_order_state",
+    "store_payment",
+    "store_preset",
+    "store_price",
+    "unpaid_dividends",
+    "valuations_of",
+]

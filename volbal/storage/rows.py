@@ -1,0 +1,66 @@
+"""Stored things that exist as rows only: what `records` takes and gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from volbal.domain.decision import Decision
+from volbal.domain.ledger import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """A line of the ledger with its number."""
+
+    entry_id: int
+    position_id: int
+    recorded_at: datetime
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class DividendAccrual:
+    """What an ex-date brought: shares held at the close before, and money."""
+
+    held: Decimal
+    gross: Decimal
+    withheld: Decimal
+    net: Decimal
+    entry_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """A decision as recorded. proposal_key: None where nothing is proposed."""
+
+    decision: Decision
+    decided_at: datetime
+    proposal_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredValuation:
+    """A valuation with what it was computed from."""
+
+    valuation_id: int
+    position_id: int
+    price: Decimal | None
+    quantity: Decimal
+    cash: Decimal
+    receivable: Decimal
+    equity: Decimal | None
+    flow: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the "why" log: what was asked, what came of it, one sentence."""
+
+    position_id: int
+    happened_at: datetime
+    type: str
+    inputs: Mapping[str, object]
+    outputs: Mapping[str, object]
+    sentence: str
+    event_id: int = 0
