@@ -7,8 +7,8 @@ parent, so that the API owns its paths; everything else goes to the screens.
 import logging
 import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import streamlit as st
@@ -16,7 +16,12 @@ from fastapi import FastAPI
 from streamlit.web import cli
 
 from volbal.api import router
+from volbal.config import Settings
+from volbal.errors import VolbalError
 from volbal.loopback import LoopbackOnly
+from volbal.services import maintenance
+
+LOG = logging.getLogger("volbal")
 
 if __name__ == "__main__":
     # A second copy of the app in this process would be refused by Streamlit, so hand over here.
@@ -34,7 +39,18 @@ def warm_up() -> None:
         kernel.warm_up()
     except Exception:
         # The page that needs the missing piece reports it; the server must go on.
-        logging.getLogger("volbal").exception("Warm-up failed")
+        LOG.exception("Warm-up failed")
+
+
+@contextmanager
+def records() -> Iterator[None]:
+    """Hold the ledger's file while the app runs; the screens of research work without it."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(maintenance.kept(Settings.from_environment()))
+        except VolbalError as error:
+            LOG.error("The records are not open. %s", error)
+        yield
 
 
 @asynccontextmanager
@@ -42,7 +58,8 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Warm up in the background; on exit end the worker processes, which would outlive us."""
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     try:
-        yield
+        with records():
+            yield
     finally:
         from volbal import jobs  # slow to import: not before the server answers
 

@@ -1,6 +1,7 @@
 """The command line as a user runs it: real processes, real prices, real files."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,11 @@ ROOT = Path(__file__).parents[1]
 GOLDEN = [100, 100, 96, 96, 100, 104, 100, 97, 97]
 
 
-def volbal(*arguments: str) -> subprocess.CompletedProcess[str]:
+def volbal(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "volbal", *arguments],
         cwd=ROOT,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -197,3 +199,34 @@ def test_a_csv_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path)
     assert done.returncode == 2
     assert "missing" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_records_are_made_verified_queried_backed_up_and_restored(tmp_path: Path) -> None:
+    database = str(tmp_path / "records.duckdb")
+    verified = volbal("verify", VOLBAL_DB=database)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    counted = volbal("sql", "select count(*) as positions from v_positions", VOLBAL_DB=database)
+    assert counted.stdout.split()[:3] == ["positions", "---------", "0"]
+    made = volbal("backup", VOLBAL_DB=database).stdout.strip().removeprefix("Backup: ")
+    assert Path(made).name in volbal("restore", VOLBAL_DB=database).stdout
+    restored = volbal("restore", Path(made).name, VOLBAL_DB=database)
+    assert restored.returncode == 0, restored.stderr
+    assert volbal("verify", VOLBAL_DB=database).returncode == 0
+
+
+def test_sql_that_writes_is_refused_in_one_line(tmp_path: Path) -> None:
+    database = str(tmp_path / "records.duckdb")
+    done = volbal("sql", "delete from positions", VOLBAL_DB=database)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "DELETE" in done.stderr
+
+
+def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
+    database = tmp_path / "records.duckdb"
+    database.write_bytes(b"no database" * 1000)
+    done = volbal("verify", VOLBAL_DB=str(database))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "records.duckdb" in done.stderr
+    assert database.read_bytes() == b"no database" * 1000

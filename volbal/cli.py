@@ -15,6 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn
 
+from volbal.config import Settings
 from volbal.domain.policy import Policy
 from volbal.engine.grid import Parameter, Value, exact_range
 from volbal.engine.metrics import METRIC, METRICS, rankable
@@ -23,6 +24,7 @@ from volbal.formatting import metric_text, money, value_text
 from volbal.market.bundled import BundledPrices
 from volbal.market.files import read_prices
 from volbal.market.model import PriceHistory
+from volbal.services import maintenance
 from volbal.services.research import (
     BENCHMARKS,
     Optimization,
@@ -33,6 +35,7 @@ from volbal.services.research import (
 )
 
 BAD_INPUT = 2
+DISAGREES = 1
 
 
 class _Parser(argparse.ArgumentParser):
@@ -80,6 +83,23 @@ def _parser() -> _Parser:
     sweep.add_argument("--json", action="store_true", help="print every cell as JSON")
     sweep.add_argument("--workers", type=int, help="parallel workers (all cores)")
     sweep.set_defaults(run=_optimize)
+
+    ask = commands.add_parser("sql", help="run one reading SQL statement on the records")
+    ask.add_argument("statement", help='such as "select * from v_positions"')
+    ask.add_argument("--rows", type=int, default=1000, help="rows printed at most (1000)")
+    ask.add_argument("--seconds", type=float, default=10.0, help="time limit (10)")
+    ask.set_defaults(run=_sql)
+
+    check = commands.add_parser("verify", help="recompute every balance, name what disagrees")
+    check.set_defaults(run=_verify)
+
+    save = commands.add_parser("backup", help="copy the records, also while volbal runs")
+    save.add_argument("to", nargs="?", type=Path, metavar="PATH", help="else data/backups")
+    save.set_defaults(run=_backup)
+
+    back = commands.add_parser("restore", help="put a backup in place; volbal must not run")
+    back.add_argument("backup", nargs="?", help="a name or file; without it they are listed")
+    back.set_defaults(run=_restore)
 
     warm_up = commands.add_parser("warm-up", help="compile the kernel into its cache")
     warm_up.set_defaults(run=_warm_up)
@@ -152,6 +172,34 @@ def _warm_up(options: argparse.Namespace) -> int:
     from volbal.engine.kernel import warm_up
 
     warm_up()
+    return 0
+
+
+def _sql(options: argparse.Namespace) -> int:
+    found = maintenance.query(
+        Settings.from_environment(), options.statement, seconds=options.seconds, rows=options.rows
+    )
+    print(maintenance.table_text(found))
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    text, in_order = maintenance.verify_text(Settings.from_environment())
+    print(text)
+    return 0 if in_order else DISAGREES
+
+
+def _backup(options: argparse.Namespace) -> int:
+    print(maintenance.backup_text(Settings.from_environment(), options.to))
+    return 0
+
+
+def _restore(options: argparse.Namespace) -> int:
+    settings = Settings.from_environment()
+    if options.backup:
+        print(maintenance.restore_text(settings, options.backup))
+    else:
+        print(maintenance.backups_text(settings))
     return 0
 
 

@@ -53,12 +53,17 @@ def wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> 
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of volbal, started as a user starts it."""
-    port, log = free_port(), tmp_path_factory.mktemp("server") / "server.log"
+    port, folder = free_port(), tmp_path_factory.mktemp("server")
+    log, records = folder / "server.log", str(folder / "volbal.duckdb")
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     options = ["--server.port", str(port), "--server.headless", "true"]
     with log.open("wb") as output:
         server = subprocess.Popen(
-            command + options, cwd=ROOT, env=dict(os.environ), stdout=output, stderr=output
+            command + options,
+            cwd=ROOT,
+            env=os.environ | {"VOLBAL_DB": records},
+            stdout=output,
+            stderr=output,
         )
         try:
             wait_until_healthy(f"http://127.0.0.1:{port}", server, log)

@@ -10,4 +10,3 @@ def test_fifty_kills_under_load_lose_double_halve_and_unbalance_nothing(tmp_path
         results = list(pool.map(kills.prove, folders, [25, 25], [1, 2]))
     assert sum(result.kills for result in results) == 50
     assert all(result.in_flight > 0 for result in results)
-    assert all(result.slowest_open <= 2.0 for result in results)

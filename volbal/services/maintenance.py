@@ -1,5 +1,8 @@
 """`python -m volbal sql|verify|backup|restore`: one call each, answered in text."""
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,6 +14,8 @@ from volbal.storage.database import Database, DatabaseBusy
 from volbal.storage.sandbox import Table, run_sql
 from volbal.storage.session import opened, refresh_snapshot
 
+LOG = logging.getLogger("volbal")
+
 
 class BackupFailed(VolbalError):
     """The system did not let the copy be written."""
@@ -19,6 +24,18 @@ class BackupFailed(VolbalError):
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"The backup was not made: {error}. Nothing was changed.")
+
+
+@contextlib.contextmanager
+def kept(settings: Settings) -> Iterator[Database]:
+    """The records of a running volbal: open, checked, their snapshot fresh, until the block ends.
+
+    Raises DatabaseBusy, DatabaseUnusable. Rows that disagree are logged and left as they are.
+    """
+    with opened(settings) as database:
+        for row in verify(database):
+            LOG.error("The records disagree: %s", row)
+        yield database
 
 
 def query(settings: Settings, sql: str, *, seconds: float = 10.0, rows: int = 1000) -> Table:
