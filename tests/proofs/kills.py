@@ -103,7 +103,7 @@ def _run_and_kill(path: Path, told: Told, number: int, chance: random.Random) ->
         listener.start()
         if number % 5:
             _wait_for_work(child, heard)
-        time.sleep(chance.uniform(0, 0.4))
+        time.sleep(chance.uniform(0, 0.6))
         assert child.poll() is None, "the child ended by itself"
         child.kill()
         listener.join()

@@ -81,6 +81,7 @@ class Life(RuleBasedStateMachine):
     folder: ClassVar[Path]
     steps: ClassVar[int] = 0
     seen_entries: ClassVar[int] = 0
+    seen_commits: ClassVar[int] = -1
     folded: ClassVar[dict[int, Balance]] = {}
     lease: ClassVar[AbstractContextManager[None]]
 
@@ -313,14 +314,14 @@ class Life(RuleBasedStateMachine):
         exact = self.quantity * new / old
         self.quantity = exact.quantize(Decimal("1e-12"), ROUND_HALF_UP)
 
-    @precondition(lambda self: self.own_steps % 23 == 3)
+    @precondition(lambda self: self.own_steps % 40 == 20)
     @rule()
     def restart(self) -> None:
         path = self.database.path
         type(self).leave()
         type(self).enter(path)
 
-    @precondition(lambda self: self.own_steps % 29 == 5)
+    @precondition(lambda self: self.own_steps % 40 == 35)
     @rule()
     def crash(self) -> None:
         """Go on with the bytes that a killed process would have left."""
@@ -337,8 +338,9 @@ class Life(RuleBasedStateMachine):
         kind = type(self)
         kind.steps += 1
         self.own_steps += 1
-        if not hasattr(self, "position_id"):
+        if not hasattr(self, "position_id") or self.database.commits == kind.seen_commits:
             return
+        kind.seen_commits = self.database.commits
         with self.database.read() as connection:
             stored = records.find_position(connection, self.position_id)
             new = records.entries_after(connection, kind.seen_entries)
@@ -357,6 +359,7 @@ class Life(RuleBasedStateMachine):
     def enter(cls, path: Path) -> None:
         cls.database = Database(path, timeout=20.0)
         cls.database.open()
+        cls.seen_commits = -1
         cls.lease = cls.database.lease()
         cls.lease.__enter__()
 
@@ -374,7 +377,7 @@ def prove(steps: int) -> int:
     Life.enter(Life.folder / "volbal.duckdb")
     try:
         chosen = settings(
-            max_examples=40,
+            max_examples=15,
             stateful_step_count=60,
             deadline=None,
             derandomize=False,

@@ -8,4 +8,4 @@ def test_ten_thousand_random_steps_agree_with_a_simple_model_and_with_the_fold()
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=spawn) as pool:
         taken = list(pool.map(life.prove, [5_000, 5_000]))
-    assert sum(taken) >= 10_000
+    assert 10_000 <= sum(taken) < 13_000
