@@ -63,6 +63,12 @@ CHECKS = [
     ["ruff", "format", "--check", "."],
     ["mypy", "--strict", "volbal"],
 ]
+PROBE = """
+import sys, importlib.util, pip._internal.cli.main
+print("%d.%d" % sys.version_info[:2])
+lost = [name for name in sys.argv[1:] if not importlib.util.find_spec(name)]
+print(", ".join(lost) or "whole")
+"""
 UNREACHABLE = ("after connection broken by", "TimeoutError", "ConnectionError", "ProtocolError")
 
 HOST, PORT, PORTS_TRIED = "127.0.0.1", 8501, 20
@@ -172,6 +178,14 @@ def stamp_text(name):
     return "\n".join([str(VENV), THIS_PYTHON, hashlib.sha256(content).hexdigest()])
 
 
+def installed_modules():
+    """The packages that .venv has to have, by their import names (theirs are the same)."""
+    if not stamp_path(APP).exists():
+        return []
+    lines = (ROOT / APP).read_text("utf-8").split()
+    return [line.split("==")[0].replace("-", "_") for line in lines]
+
+
 def venv_fault():
     """Why .venv cannot be used as it is; None if it can."""
     if UNFINISHED.exists():
@@ -179,16 +193,15 @@ def venv_fault():
     stamps = [path.read_text("utf-8") for path in VENV.glob("volbal-*.stamp")]
     if any(text.split("\n")[0] != str(VENV) for text in stamps):
         return "it was made in another folder"
-    probe = "import sys, pip._internal.cli.main; print('%d.%d' % sys.version_info[:2])"
     try:
-        code, lines = run([PYTHON, "-c", probe])
+        code, lines = run([PYTHON, "-c", PROBE] + installed_modules())
     except OSError:
         return "it has no Python that runs"
-    if code or not lines:
+    if code or len(lines) < 2:
         return "its Python or its pip is damaged"
-    if lines[-1] != THIS_PYTHON:
-        return "it was made by Python {}, this is Python {}".format(lines[-1], THIS_PYTHON)
-    return None
+    if lines[-2] != THIS_PYTHON:
+        return "it was made by Python {}, this is Python {}".format(lines[-2], THIS_PYTHON)
+    return "{} is missing from it".format(lines[-1]) if lines[-1] != "whole" else None
 
 
 def make_venv():

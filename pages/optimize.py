@@ -140,8 +140,12 @@ def draw_ranking(result: Optimization, metric: str) -> None:
 def draw(result: Optimization) -> None:
     """The whole result: view, heatmap beside the chosen cell, ranking."""
     st.markdown(study.range_text(result))
+    components.show_notes(result.prepared)
     view = study.view_inputs(PAGE, result)
-    chosen = study.usable_cell(result, st.session_state[CELL])
+    asked_for = st.session_state[CELL]
+    chosen = study.usable_cell(result, asked_for)
+    if asked_for is not None and chosen is None:
+        st.warning(study.unusable_text(result, asked_for))
     left, right = st.columns([3, 2], gap="medium")
     with left:
         best = draw_cells(result, view, chosen)

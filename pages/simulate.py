@@ -34,6 +34,7 @@ def draw(result: Simulation) -> None:
         f"**{components.range_text(history)}** · {money(setup.capital)} at the start, "
         f"{percent(setup.stock_share, 0)} of it in stock  \n{fields.policy_sentence(result.policy)}"
     )
+    components.show_notes(result.prepared)
     components.headline(result)
     with st.container(border=True):
         components.draw_value(result, f"{PAGE}-value")

@@ -129,6 +129,7 @@ def test_a_start_without_a_session_moves_inwards_and_says_so() -> None:
             ["fill_count", "no better or worse"],
         ),
         (["optimize", "AAPL", "--param", "trigger_up=0.1,0.2", "--workers", "0"], ["workers"]),
+        (["optimize", "AAPL", "--param", "trigger_up=0.1,0.2", "--top", "-3"], ["top", ">= 0"]),
         (["dance"], ["dance"]),
     ],
 )

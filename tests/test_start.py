@@ -55,7 +55,9 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checks = ("ruff", "mypy", "pytest")
     starts = {f"{module}/__main__.py": CHECK for module in checks}
     write_wheel(folder, "checks", starts | {f"{module}/__init__.py": "" for module in checks})
-    write_wheel(folder, "borrowed", {"borrowed.pth": sysconfig.get_paths()["purelib"] + "\n"})
+    write_wheel(folder, "needed", {"needed/__init__.py": ""})
+    borrowed = {"borrowed.pth": sysconfig.get_paths()["purelib"] + "\n", "borrowed/__init__.py": ""}
+    write_wheel(folder, "borrowed", borrowed)
     return folder
 
 
@@ -268,6 +270,17 @@ def test_an_environment_without_pip_or_without_python_is_made_anew(
     done = run(project, "test", env=environment(wheels))
     assert done.returncode == 0
     assert "it has no Python that runs. Making it anew." in done.stdout
+
+
+def test_an_environment_that_lost_a_package_is_made_anew(project: Path, wheels: Path) -> None:
+    (project / "requirements.txt").write_text("needed==1.0\n")
+    run(project, "test", env=environment(wheels))
+    package = next((project / ".venv").glob("lib/python*/site-packages/needed"))
+    shutil.rmtree(package)
+    assert load(project).venv_fault() == "needed is missing from it"
+    done = run(project, "test", env=environment(wheels))
+    assert "needed is missing from it. Making it anew." in done.stdout
+    assert next((project / ".venv").glob("lib/python*/site-packages/needed")).is_dir()
 
 
 def test_an_environment_of_another_python_is_not_used(project: Path, wheels: Path) -> None:

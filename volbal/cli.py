@@ -152,6 +152,8 @@ def _optimize(options: argparse.Namespace) -> int:
     metric = rankable(options.metric).name
     if options.workers is not None and options.workers < 1:
         raise InvalidInput("workers", f"{options.workers} is too few", "allowed: >= 1")
+    if options.top < 0:
+        raise InvalidInput("top", f"{options.top} is negative", "allowed: >= 0")
     if options.csv and not options.csv.parent.is_dir():
         raise InvalidInput("csv", f"{options.csv.parent} is no folder", "name a file in a folder")
     parameters = tuple(_parameter(text) for text in options.param)

@@ -237,3 +237,26 @@ def test_a_cell_that_does_not_exist_falls_back_to_the_best(open_page) -> None:
     app = open_page("optimize", {"cell": "5000"})
     assert not app.exception
     assert "Best cell" in words(app)
+
+
+@pytest.mark.parametrize("text", ["banana", "a:b:c", "0.01:0.1", "0.5:0.1:0.1"])
+def test_a_malformed_range_in_a_link_is_left_out(open_page, text: str) -> None:
+    app = open_page("optimize", {"sweep.trigger_threshold": text, "sweep.lot_size": "0:2:1"})
+    assert not app.exception
+    assert not app.error
+    assert any(text in warning.value for warning in app.warning)
+    assert "3 combinations" in words(app)
+
+
+def test_an_only_malformed_range_leaves_the_example(open_page) -> None:
+    app = open_page("optimize", {"sweep.trigger_threshold": "banana"})
+    assert not app.exception
+    assert "110 combinations" in words(app)
+
+
+def test_an_invalid_cell_says_why_it_has_no_simulation(open_page) -> None:
+    sweep = {"sweep.min_stock_share": "0.1:0.9:0.4", "cell": "2"}
+    app = open_page("optimize", sweep)
+    said = " ".join(warning.value for warning in app.warning)
+    assert "cannot be simulated" in said
+    assert "0.9 is not below max_stock_share 0.75" in said

@@ -249,3 +249,10 @@ def test_a_range_without_a_year_has_no_rolling_figures_and_says_so(open_page) ->
     app = open_page("simulate", {"start": "2023-03-01", "end": "2023-06-01"})
     assert not app.exception
     assert any("shorter than 252 days" in info.value for info in app.info)
+
+
+def test_a_date_that_moves_to_a_session_is_said_on_the_page(open_page) -> None:
+    app = open_page("simulate", {"symbol": "KO", "start": "2013-01-01", "end": "2013-12-25"})
+    said = " ".join(caption.value for caption in app.caption)
+    assert "2013-01-01 is no session; moved to 2013-01-02" in said
+    assert "2013-12-25 is no session; moved to 2013-12-24" in said

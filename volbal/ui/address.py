@@ -38,14 +38,15 @@ EXAMPLE = Question("AAPL", Policy(), Setup(start=date(2013, 1, 2), end=date(2023
 def arrival(page: str) -> Query | None:
     """The query to take the inputs from; None where the inputs on screen are newer.
 
-    A page that is come back to without a query takes up what it last showed.
+    A page that is come back to without a query takes up what it last showed. An input that was
+    just touched is newer than any query: a quick second touch still carries the old one.
     """
     state = st.session_state
     key = f"{page}.query"
     here, known = _current(), state.get(key)
-    stayed = state.get("page") == page
+    stayed, touched = state.get("page") == page, _touched(page)
     state["page"] = page
-    if stayed and here == known:
+    if stayed and (here == known or touched):
         return None
     state[key] = here
     return here if here or stayed or known is None else known
@@ -54,8 +55,28 @@ def arrival(page: str) -> Query | None:
 def publish(page: str, query: Query) -> None:
     """Put the inputs into the URL."""
     st.session_state[f"{page}.query"] = query
+    st.session_state[f"{page}.seen"] = _inputs(page)
     if query != _current():
         st.query_params.from_dict(query)
+
+
+def _touched(page: str) -> bool:
+    """Has an input of the page changed since its last run?"""
+    seen, now = st.session_state.get(f"{page}.seen", {}), _inputs(page)
+    st.session_state[f"{page}.seen"] = now
+    # A button is True in the run it starts and False again after it.
+    return any(
+        value != seen[name] and value is not False for name, value in now.items() if name in seen
+    )
+
+
+def _inputs(page: str) -> dict[str, Any]:
+    own = (f"{page}.query", f"{page}.seen")
+    return {
+        str(name): value
+        for name, value in st.session_state.items()
+        if str(name).startswith(f"{page}.") and name not in own
+    }
 
 
 def _current() -> Query:

@@ -309,6 +309,12 @@ def show_dividends(result: Simulation) -> None:
     )
 
 
+def show_notes(prepared: Prepared) -> None:
+    """What the source had to say about this range, such as a date moved to a session."""
+    for note in prepared.history.notes:
+        st.caption(f":material/info: {note[:1].upper()}{note[1:]}.")
+
+
 def behind(prepared: Prepared) -> None:
     """Where the prices come from, how old they are, and what the result assumes."""
     history = prepared.history

@@ -10,6 +10,7 @@ import streamlit as st
 
 from volbal.engine.grid import Parameter, Value
 from volbal.engine.metrics import METRIC, good_sign
+from volbal.errors import InvalidInput
 from volbal.formatting import UNDEFINED, metric_text, money, percent, short_texts, value_text
 from volbal.services.research import Aggregate, Optimization, coarsened, optimize
 from volbal.ui.fields import FIELDS, parameter_text, shown_value
@@ -232,6 +233,19 @@ def usable_cell(result: Optimization, cell: int | None) -> int | None:
         cell is not None and cell in result.cells.index and bool(result.cells["valid"].iloc[cell])
     )
     return cell if known else None
+
+
+def unusable_text(result: Optimization, cell: int) -> str:
+    """Why a chosen cell has no simulation."""
+    if cell not in result.cells.index:
+        return f"There is no cell {cell}; this grid has {len(result.cells):,}. The best is shown."
+    values = parameter_text(result.grid.cell(cell))
+    problem = "it breaks a bound."
+    try:
+        result.grid.cell_policy(cell)
+    except InvalidInput as error:
+        problem = str(error)
+    return f"{values} cannot be simulated: {problem} The best cell is shown."
 
 
 def luck_text(result: Optimization) -> str:

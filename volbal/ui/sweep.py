@@ -54,7 +54,8 @@ def read_sweep(query: Query) -> tuple[dict[str, Any], list[str]]:
     names = list(usable)[:MOST_PARAMETERS] or list(EXAMPLE_SWEEP)
     state: dict[str, Any] = {"sweep": names}
     for name in names:
-        state |= _parameter_state(name, texts.get(name) or EXAMPLE_SWEEP.get(name, ""))
+        text = texts[name] if name in texts and name in usable else EXAMPLE_SWEEP[name]
+        state |= _parameter_state(name, text)
     metric = query.get("metric", [DEFAULT_METRIC])[-1]
     if metric not in METRIC:
         problems.append(f"The link's metric {metric!r} is unknown; {DEFAULT_METRIC} is used.")
