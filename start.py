@@ -178,9 +178,15 @@ def stamp_text(name):
     return "\n".join([str(VENV), THIS_PYTHON, hashlib.sha256(content).hexdigest()])
 
 
+def is_installed(name):
+    """Has requirements file `name`, as it is now, been installed to its end?"""
+    stamp = stamp_path(name)
+    return stamp.exists() and stamp.read_text("utf-8") == stamp_text(name)
+
+
 def installed_modules():
     """The packages that .venv has to have, by their import names (theirs are the same)."""
-    if not stamp_path(APP).exists():
+    if not is_installed(APP):
         return []
     lines = (ROOT / APP).read_text("utf-8").split()
     return [line.split("==")[0].replace("-", "_") for line in lines]
@@ -255,8 +261,7 @@ def prepare(name):
         say("Making .venv with Python {}.".format(THIS_PYTHON))
     if fault:
         make_venv()
-    stamp = stamp_path(name)
-    if not stamp.exists() or stamp.read_text("utf-8") != stamp_text(name):
+    if not is_installed(name):
         install(name)
         say("Compiling the calculations, once.")
         run([PYTHON, "-m", "volbal", "warm-up"])  # only saves time later, so it may fail
