@@ -1,8 +1,23 @@
 """Everything volbal can refuse, as one tree.
 
     VolbalError
-    ├── InvalidInput          a value the user gave cannot be used (HTTP 422, CLI exit 2)
-    └── PriceUnavailable      no source can give the prices asked for (HTTP 503)
+    ├── InvalidInput             a value the user gave cannot be used (HTTP 422, CLI exit 2)
+    │   ├── InvalidPrices        rows of a price series (market.validation)
+    │   │   └── UnadjustedPrices a split shows in them
+    │   ├── PositionClosed       archived: it takes nothing new (domain.position)
+    │   └── DividendNotAccrued   paid before its ex-date came (domain.dividends)
+    ├── PriceUnavailable         no source can give the prices asked for (HTTP 503)
+    ├── MissingIdempotencyKey    an order came without a key (domain.orders; HTTP 400)
+    ├── PositionNotFound, OrderNotFound, DividendNotFound (HTTP 404)
+    ├── Refused                  leaves one `refused` event (domain.ledger; HTTP 409)
+    │   ├── IdempotencyConflict, OrderOpen, Overfill, DailyOrderCap, GuardrailBreach
+    │   ├── OrderClosed
+    │   └── InsufficientCash, InsufficientShares
+    ├── DatabaseBusy             another program holds the file (storage.startup; HTTP 503)
+    ├── DatabaseUnusable         left as it is, the newest backup named
+    │   └── DatabaseDamaged, DatabaseTooNew, DatabaseNotWritable
+    ├── BackupFailed, BackupUnusable
+    └── SqlRefused, SqlTooLarge  user SQL (storage.sandbox)
 
 Each error carries a stable ``code`` for machines and writes its own sentence for people:
 what happened, with which value, what is allowed, what to do.
