@@ -19,7 +19,7 @@ class Settings:
     """
 
     database: Path = PROJECT / "data" / "volbal.duckdb"
-    busy_timeout: float = 5.0
+    busy_timeout: float = 10.0
 
     @property
     def snapshot(self) -> Path:

@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import pytest
 
+from volbal.domain.quotes import Quote
 from volbal.errors import InvalidInput
 from volbal.market.sessions import exchange_date, quote
 
@@ -48,3 +49,16 @@ def test_a_price_stamped_tomorrow_counts_as_seen_now() -> None:
     now = datetime(2026, 1, 5, 15, tzinfo=UTC)
     ahead = quote(100, made_at=datetime(2026, 1, 7, 15, tzinfo=UTC))
     assert ahead.seen_at(now) == now
+
+
+@pytest.mark.parametrize("price", ["0", "-5", "NaN", "Infinity", "1e20", "10.0000000000001"])
+def test_a_quote_needs_a_price_above_zero_that_the_ledger_can_hold(price: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^price: "):
+        Quote(Decimal(price))
+
+
+def test_a_moment_without_a_time_zone_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="time zone"):
+        exchange_date(datetime(2026, 3, 2, 15))
+    with pytest.raises(InvalidInput, match="time zone"):
+        Quote(Decimal(100), made_at=datetime(2026, 3, 2, 15))

@@ -84,6 +84,14 @@ def only_one_byte(path):
     path.write_bytes(b"D")
 
 
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def deleted(path):
+    path.unlink()
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -94,6 +102,8 @@ def only_one_byte(path):
         garbage_in_the_middle,
         text,
         only_one_byte,
+        emptied,
+        deleted,
     ],
 )
 def test_a_damaged_file_is_named_with_its_newest_backup_and_not_touched(used, damage):

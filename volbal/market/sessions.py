@@ -5,8 +5,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from volbal.domain.money import PRICE, Number, positive
-from volbal.domain.quotes import Quote
-from volbal.errors import InvalidInput
+from volbal.domain.quotes import Quote, require_aware
 
 EXCHANGE: Final = ZoneInfo("America/New_York")
 SESSION_OPENS: Final = time(9, 30)
@@ -15,7 +14,8 @@ SATURDAY: Final = 5
 
 
 def exchange_date(moment: datetime) -> date:
-    """The exchange-local date of an aware moment."""
+    """The exchange-local date of an aware moment; raises InvalidInput for a naive one."""
+    require_aware("now", moment)
     return moment.astimezone(EXCHANGE).date()
 
 
@@ -35,8 +35,6 @@ def quote(
     validated: bool = False,
 ) -> Quote:
     """A validated quote; raises InvalidInput."""
-    if made_at is not None and made_at.tzinfo is None:
-        raise InvalidInput("made_at", f"{made_at} has no time zone", "give one, such as +00:00")
     return Quote(
         positive("price", price, PRICE),
         source,

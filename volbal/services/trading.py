@@ -18,7 +18,7 @@ from volbal.domain.money import NO_SHARES, Number
 from volbal.domain.order_states import OrderState, Step
 from volbal.domain.orders import Execution, FillRecord, Order, OrderRecord, Side
 from volbal.domain.position import Position
-from volbal.domain.quotes import Quote
+from volbal.domain.quotes import Quote, require_aware
 from volbal.domain.wording import percent, price, shares
 from volbal.errors import InvalidInput
 from volbal.market.sessions import exchange_date
@@ -404,8 +404,7 @@ def list_fills(database: Database, position_id: int) -> list[FillRecord]:
 
 
 def _past(field: str, moment: datetime, now: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise InvalidInput(field, f"{moment} has no time zone", "give one, such as +00:00")
+    require_aware(field, moment)
     if moment > now:
         raise InvalidInput(field, f"{moment} lies in the future", f"allowed: up to {now}")
     return moment

@@ -80,6 +80,7 @@ def prepare(path: Path, timeout: float, steps: Path = migrations.STEPS) -> None:
     _require_folder(path)
     if not path.exists() or path.stat().st_size == 0:
         _require_no_log(path)
+        _require_no_backup(path)
         _create(path, steps)
         return
     files.remove_leftovers(path.parent, path.name, older_than=HOUR)
@@ -105,6 +106,15 @@ def _require_no_log(path: Path) -> None:
     log = files.wal_of(path)
     if log.exists() and log.stat().st_size:
         raise DatabaseDamaged(path, f"is gone but its log {log.name} is there; move that away")
+
+
+def _require_no_backup(path: Path) -> None:
+    """Records that were there once are not replaced by an empty ledger without a word."""
+    if backup.newest(path):
+        state = "is empty" if path.exists() else "is gone"
+        folder = backup.folder_of(path).name
+        problem = f"{state}, yet it has backups (to begin anew move {folder} away)"
+        raise DatabaseDamaged(path, problem)
 
 
 def _create(path: Path, steps: Path) -> None:
