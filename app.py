@@ -7,8 +7,8 @@ parent, so that the API owns its paths; everything else goes to the screens.
 import logging
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
@@ -16,10 +16,9 @@ from fastapi import FastAPI
 from streamlit.web import cli
 
 from volbal.api import router
-from volbal.config import Settings
 from volbal.errors import VolbalError
 from volbal.loopback import LoopbackOnly
-from volbal.services import maintenance
+from volbal.services import running
 
 LOG = logging.getLogger("volbal")
 
@@ -42,28 +41,26 @@ def warm_up() -> None:
         LOG.exception("Warm-up failed")
 
 
-@contextmanager
-def records() -> Iterator[None]:
-    """Hold the ledger's file while the app runs; the screens of research work without it."""
-    with ExitStack() as held:
-        try:
-            held.enter_context(maintenance.kept(Settings.from_environment()))
-        except VolbalError as error:
-            LOG.error("The records are not open. %s", error)
-        yield
+def open_records() -> None:
+    """Hold the ledger's file from the start; the screens of research work without it."""
+    try:
+        running.database()
+    except VolbalError as error:
+        LOG.error("The records are not open. %s", error)
 
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Warm up in the background; on exit end the worker processes, which would outlive us."""
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+    open_records()
     try:
-        with records():
-            yield
+        yield
     finally:
         from volbal import jobs  # slow to import: not before the server answers
 
         jobs.shutdown()
+        running.close()
 
 
 ui = st.App(Path(__file__).parent / "volbal" / "ui" / "main.py", lifespan=lifespan)

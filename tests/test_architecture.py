@@ -32,6 +32,11 @@ LIBRARY_HOMES = {
     "duckdb": ("volbal/storage/",),
     "joblib": ("volbal/jobs.py",),
     "numba": ("volbal/engine/",),
+    "scipy": ("volbal/engine/",),
+    "distributed": ("volbal/jobs.py",),
+    "yfinance": ("volbal/market/",),
+    "exchange_calendars": ("volbal/market/",),
+    "xlsxwriter": ("volbal/services/exports.py",),
     "fastapi": ("volbal/api.py", "app.py"),
 }
 STANDARD_ONLY = {

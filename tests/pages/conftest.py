@@ -7,14 +7,20 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from volbal.services import running
+
 ROOT = Path(__file__).parents[2]
 
 Opener = Callable[..., AppTest]
 
 
 @pytest.fixture(autouse=True)
-def _nothing_kept_from_another_test() -> Iterator[None]:
+def _nothing_kept_from_another_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    monkeypatch.setenv("VOLBAL_DB", str(tmp_path / "volbal.duckdb"))
     yield
+    running.close()
     st.cache_resource.clear()
     st.cache_data.clear()
 
