@@ -16,8 +16,9 @@ from volbal.domain.money import PRICE, from_float
 from volbal.domain.quotes import Quote
 from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.market.bundled import BundledPrices
+from volbal.market.inspection import missing_sessions
 from volbal.market.model import DAILY, PriceHistory, as_symbol
-from volbal.market.sessions import EXCHANGE, SESSION_CLOSES, is_in_session
+from volbal.market.sessions import EXCHANGE, NEW_YORK, SESSION_CLOSES, Calendar, calendar_of
 from volbal.services import price_fetch, price_store
 from volbal.services.price_fetch import Refreshed
 from volbal.storage import records
@@ -76,13 +77,10 @@ def history(database: Database, symbol: str, interval: str = DAILY) -> PriceHist
         return found
     if interval == DAILY and name in BUNDLED.symbols():
         return BUNDLED.history(name)
-    there = ", ".join(
-        f"{one.symbol} {one.interval} ({one.first_date} to {one.last_date})"
-        for one in coverage(database)
-    )
     raise PriceUnavailable(
-        f"There are no {interval} prices of {name} here, only {there}. "
-        f"Fetch or import them on the Data page, or with python -m volbal prices refresh {name}."
+        f"There are no {interval} prices of {name} here; there are daily ones of "
+        f"{', '.join(known_symbols(database))}. Fetch or import more on the Data page, or with "
+        f"python -m volbal prices refresh {name}."
     )
 
 
@@ -143,7 +141,7 @@ def _coverage(history: PriceHistory, series: StoredSeries | None) -> Coverage:
         history.first_date,
         history.last_date,
         len(history.bars),
-        (),
+        missing_sessions(history),
         len(history.dividends),
         len(history.splits),
         history.has_ohlc,
@@ -203,15 +201,12 @@ class SeenPrice:
     previous_close: Decimal | None = None
 
     def as_quote(self, *, confirmed: bool = False) -> Quote:
-        """What `trading.evaluate` takes; a close comes from a validated series."""
-        return Quote(
-            self.price,
-            self.source,
-            self.made_at,
-            in_session=is_in_session(self.made_at),
-            confirmed=confirmed,
-            validated=self.is_close,
-        )
+        """What `trading.evaluate` takes.
+
+        Quotes and closes are of regular sessions, even where their stamp is a moment later. A
+        doubtful one waits to be confirmed: an old close may be from before a split.
+        """
+        return Quote(self.price, self.source, self.made_at, confirmed=confirmed)
 
 
 def latest_price(database: Database, symbol: str, now: datetime) -> SeenPrice:
@@ -226,7 +221,7 @@ def latest_price(database: Database, symbol: str, now: datetime) -> SeenPrice:
     if close is None and name in BUNDLED.symbols():
         bundled = BUNDLED.history(name)
         price = float(bundled.bars["close"].iloc[-1])
-        close = _close(name, bundled.last_date, price, "bundled", now)
+        close = _close(name, price, bundled.last_date, calendar_of(), "bundled", now)
     if quote is not None and (close is None or quote.made_at >= close.made_at):
         return _seen_quote(quote, now)
     if close is None:
@@ -256,11 +251,17 @@ def _stored_close(connection: Connection, symbol: str, now: datetime) -> SeenPri
     bar = records.last_bar(connection, symbol, DAILY)
     if series is None or bar is None:
         return None
-    return _close(symbol, bar[0].date(), bar[1], f"stored, {series.source}", now)
+    day, close = bar[0].date(), bar[1]
+    calendar = calendar_of(series.exchange or NEW_YORK)
+    return _close(symbol, close, day, calendar, f"stored, {series.source}", now)
 
 
-def _close(symbol: str, day: date, price: float, origin: str, now: datetime) -> SeenPrice:
+def _close(
+    symbol: str, price: float, day: date, calendar: Calendar | None, origin: str, now: datetime
+) -> SeenPrice:
     made_at = datetime.combine(day, SESSION_CLOSES, EXCHANGE)
+    if calendar is not None and calendar.knows(day) and calendar.is_session(day):
+        made_at = calendar.hours(day)[1]
     return SeenPrice(
         symbol,
         from_float(PRICE, price),

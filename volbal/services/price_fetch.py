@@ -118,16 +118,14 @@ def difference(stored: PriceHistory, fetched: PriceHistory) -> str:
     before = stored.bars.loc[fetched.bars.index[0] :, PRICES]
     again = fetched.bars.loc[: stored.bars.index[-1], PRICES]
     if not before.index.equals(again.index):
-        odd = before.index.symmetric_difference(again.index)[0]
+        odd = pd.Timestamp(before.index.symmetric_difference(again.index)[0])
         here = "no longer has" if odd in before.index else "now has"
         return f"the source {here} a bar of {_stamp(odd)}"
     same = np.isclose(before, again, rtol=SAME_PRICE, atol=0.0, equal_nan=True)
     if not same.all():
         row, column = np.argwhere(~same)[0]
-        return (
-            f"the {PRICES[column]} of {_stamp(before.index[row])} was "
-            f"{before.iat[row, column]:.10g} and is now {again.iat[row, column]:.10g}"
-        )
+        was, now = float(before.iloc[row, column]), float(again.iloc[row, column])
+        return f"the {PRICES[column]} of {_stamp(before.index[row])} was {was:.10g}, now {now:.10g}"
     return _different_action(stored, fetched)
 
 
@@ -142,7 +140,7 @@ def _different_action(stored: PriceHistory, fetched: PriceHistory) -> str:
         for day in before.index.union(again.index):
             was, now = before.get(day, 0.0), again.get(day, 0.0)
             if not np.isclose(was, now, rtol=SAME_PRICE, atol=0.0):
-                return f"the {what} of {_stamp(day)} was {was:.10g} and is now {now:.10g}"
+                return f"the {what} of {_stamp(day)} was {was:.10g}, now {now:.10g}"
     return ""
 
 
