@@ -55,8 +55,8 @@ class YahooServer:
 
     requests: path and query of every request, oldest first. clock: what the server takes for now.
     failure: None or how data requests fail: "limit" (429), "error" (500), "junk" and "down" (text
-    in place of JSON), "hang" (no answer), "empty" (a chart without bars), "unauthorized" (401);
-    `failing_for` narrows it to requests whose path contains it.
+    in place of JSON), "hang" (no answer), "empty" (a chart without bars), "unauthorized" (401),
+    "gone" (an unknown symbol, told with 200); `failing_for` narrows it to requests whose path contains it.
     """
 
     def __init__(
@@ -164,7 +164,9 @@ class YahooServer:
             self._stopping.wait(60)
             return 503, ""
         empty = {"chart": {"result": [self._emptied()], "error": None}}
+        gone = _refusal(200, "Not Found", "No data found, symbol may be delisted")
         return {
+            "gone": gone,
             "limit": (429, "Too Many Requests\r\n"),
             "error": (500, "<html><body>Internal Server Error</body></html>"),
             "junk": (200, "<html><body>Sign in to your account</body></html>"),

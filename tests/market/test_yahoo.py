@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from yahoo_server import serving
 
-from volbal.errors import InvalidInput
+from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.market.bundled import BundledPrices
 from volbal.market.model import Listing, PriceHistory
 from volbal.market.validation import InvalidPrices, UnadjustedPrices
@@ -242,6 +242,15 @@ def test_an_unknown_symbol_is_told_with_few_requests(yahoo, server, what):
         getattr(yahoo, what)("nosuch")
     assert server.asked("NOSUCH") == 1
     assert len(server.requests) <= 3  # cookie, crumb, the question
+
+
+def test_a_symbol_that_was_unknown_for_a_moment_is_found_again(yahoo, server):
+    server.failure, server.failing_for = "gone", "/chart/"
+    for _ in range(3):  # the first two times of a process yfinance looks for it elsewhere too
+        with pytest.raises(PriceUnavailable, match="KO"):
+            yahoo.fetch("KO")
+    server.failure = None
+    assert len(yahoo.fetch("KO").bars) == 754
 
 
 @pytest.mark.parametrize("symbol", ["", "  ", "KO/../x", "KO?range=max", "ÄÖ", "US1912161007"])
