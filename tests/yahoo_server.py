@@ -54,9 +54,10 @@ class YahooServer:
     """Serves on 127.0.0.1 until `stop`; what it serves and how it fails may change meanwhile.
 
     requests: path and query of every request, oldest first. clock: what the server takes for now.
-    failure: None or how data requests fail: "limit" (429), "error" (500), "junk" and "down" (text
-    in place of JSON), "hang" (no answer), "empty" (a chart without bars), "unauthorized" (401),
-    "gone" (an unknown symbol, told with 200); `failing_for` narrows it to requests whose path contains it.
+    failure: None or how data requests fail: "limit" (429), "error" (500), "unauthorized" (401),
+    "proxy" (404 of somebody else), "gone" (an unknown symbol, told with 200), "junk" and "down"
+    (text in place of JSON), "empty" (a chart without bars), "hang" (no answer). `failing_for`
+    narrows it to requests whose path contains it.
     """
 
     def __init__(
@@ -162,13 +163,14 @@ class YahooServer:
             return None
         if self.failure == "hang":
             self._stopping.wait(60)
-            return 503, ""
+            return 0, ""
         empty = {"chart": {"result": [self._emptied()], "error": None}}
         gone = _refusal(200, "Not Found", "No data found, symbol may be delisted")
         return {
             "gone": gone,
             "limit": (429, "Too Many Requests\r\n"),
             "error": (500, "<html><body>Internal Server Error</body></html>"),
+            "proxy": (404, "<html><body>There is no such page</body></html>"),
             "junk": (200, "<html><body>Sign in to your account</body></html>"),
             "down": (200, "Will be right back...\n"),
             "empty": (200, json.dumps(empty)),
@@ -271,6 +273,8 @@ class YahooServer:
                 parts = urlsplit(self.path)
                 query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
                 status, text = server.answer(parts.path, query, self.headers.get("Cookie", ""))
+                if not status:  # whoever asked has long gone
+                    return
                 body = text.encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))

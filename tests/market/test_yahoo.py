@@ -211,6 +211,7 @@ def test_other_bars_than_asked_for_are_not_taken(yahoo, server, monkeypatch):
     [
         ("limit", RateLimited, "try again in 60 seconds"),
         ("error", UpstreamBroken, "HTTP 500"),
+        ("proxy", UpstreamBroken, "HTTP 404"),
         ("junk", UpstreamBroken, "no prices"),
         ("down", UpstreamBroken, "no prices"),
         ("unauthorized", UpstreamBroken, "KO"),

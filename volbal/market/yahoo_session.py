@@ -247,7 +247,7 @@ def _require_answer(response: Response, url: str) -> None:
         return
     symbol = urlsplit(url).path.rpartition("/")[2]
     reason = _reason(response)
-    if status == 404:
+    if status == 404 and reason:  # without one it is not Yahoo who speaks, but some proxy
         raise UnknownSymbol(symbol)
     if status in (400, 422) and reason:
         raise RangeUnavailable(symbol, _said(reason))
