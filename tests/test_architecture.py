@@ -35,6 +35,7 @@ LIBRARY_HOMES = {
     "scipy": ("volbal/engine/",),
     "distributed": ("volbal/jobs.py",),
     "yfinance": ("volbal/market/",),
+    "curl_cffi": ("volbal/market/",),
     "exchange_calendars": ("volbal/market/",),
     "xlsxwriter": ("volbal/services/exports.py",),
     "fastapi": ("volbal/api.py", "app.py"),
