@@ -31,20 +31,21 @@ from volbal.market.tables import (
 )
 from volbal.market.validation import BadRow, InvalidPrices, Places, validate, validate_actions
 
-__all__ = ["Actions", "AmbiguousDates", "DateOrder", "read_bytes", "read_prices"]
+__all__ = ["NO_DIVIDENDS", "Actions", "AmbiguousDates", "DateOrder", "read_bytes", "read_prices"]
 
 LONGEST_DAILY_SPACING: Final = 4.0
 """Days between bars; a median above it means weekly or monthly bars."""
+
+NO_DIVIDENDS: Final = "has no Dividends column: no dividends are paid"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Actions:
     """Dividends and splits without bars, shaped as in a PriceHistory; None: the file has no such
-    column. notes: sentences a user should read beside them."""
+    column."""
 
     dividends: pd.DataFrame | None
     splits: pd.DataFrame | None
-    notes: tuple[str, ...]
 
 
 def read_prices(path: Path | str, symbol: str, order: DateOrder | None = None) -> PriceHistory:
@@ -162,7 +163,6 @@ def _actions(rows: _Rows) -> Actions:
     return Actions(
         dividends if DIVIDENDS in rows.columns else None,
         splits if SPLITS in rows.columns else None,
-        rows.notes,
     )
 
 
@@ -206,7 +206,7 @@ def _notes(history: PriceHistory, rows: _Rows) -> tuple[str, ...]:
             f"only its closes can be used"
         )
     if DIVIDENDS not in rows.columns:
-        notes.append(f"{name} has no Dividends column: no dividends are paid")
+        notes.append(f"{name} {NO_DIVIDENDS}")
     days = np.diff(history.bars.index.to_numpy()) / np.timedelta64(1, "D")
     if len(days) and np.median(days) > LONGEST_DAILY_SPACING:
         notes.append(
