@@ -70,15 +70,6 @@ def test_equal_closes_in_a_row_are_told():
     ]
 
 
-def test_bars_without_open_high_or_low_are_told_once_with_their_number():
-    bars = KO.bars.copy()
-    bars.iloc[[3, 7], 0] = float("nan")
-    assert sentences(bars=bars) == [
-        "2 of 754 bars lack open, high or low, the first on 2012-01-06: only the closes of this "
-        "series can be used."
-    ]
-
-
 def test_where_the_exchange_is_unknown_no_session_is_missing():
     athens = Listing("ATH", "Europe/Athens", "EUR")
     assert calendar_for(replace(KO, listing=athens)) is None
