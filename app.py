@@ -15,7 +15,7 @@ import streamlit as st
 from fastapi import FastAPI
 from streamlit.web import cli
 
-from volbal.api import router
+from volbal import api
 from volbal.errors import VolbalError
 from volbal.loopback import LoopbackOnly
 from volbal.services import running
@@ -64,8 +64,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 
 
 ui = st.App(Path(__file__).parent / "volbal" / "ui" / "main.py", lifespan=lifespan)
-# No /docs yet: FastAPI's page fetches its scripts from elsewhere and is blank offline.
+# FastAPI's own /docs fetches its scripts from elsewhere and is blank offline.
 app = FastAPI(title="volbal", lifespan=ui.lifespan(), docs_url=None, redoc_url=None)
 app.add_middleware(LoopbackOnly)
-app.include_router(router)
-app.mount("/", ui)
+api.install(app, ui)

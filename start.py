@@ -72,7 +72,7 @@ print(", ".join(lost) or "whole")
 UNREACHABLE = ("after connection broken by", "TimeoutError", "ConnectionError", "ProtocolError")
 
 HOST, PORT, PORTS_TRIED = "127.0.0.1", 8501, 20
-SIGNATURE = "X-Volbal"  # volbal/api.py sends it with /healthz
+SIGNATURE = "X-Volbal"  # volbal/api sends it with /healthz
 START_SECONDS, STOP_SECONDS = 90, 10
 
 

@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "jobs": {"engine", "domain"},
     "formatting": {"engine", "domain"},
     "services": {"services", "storage", "market", "engine", "jobs", "domain", "formatting"},
-    "api": {"services", "domain", "engine", "market", "formatting"},
+    "api": {"api", "services", "domain", "engine", "market", "formatting"},
     "cli": {"services", "domain", "engine", "market", "formatting"},
     "ui": {"ui", "services", "domain", "engine", "market", "formatting"},
 }
@@ -37,7 +37,8 @@ LIBRARY_HOMES = {
     "yfinance": ("volbal/market/",),
     "exchange_calendars": ("volbal/market/",),
     "xlsxwriter": ("volbal/services/exports.py",),
-    "fastapi": ("volbal/api.py", "app.py"),
+    "fastapi": ("volbal/api/", "app.py"),
+    "fastapi_offline": ("volbal/api/documentation.py",),
 }
 STANDARD_ONLY = {
     "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "hashlib", "json",
