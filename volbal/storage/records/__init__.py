@@ -27,6 +27,7 @@ from volbal.storage.records.log import (
     insert_decision,
     insert_event,
     last_event,
+    last_proposal,
 )
 from volbal.storage.records.orders import (
     all_orders,
@@ -85,6 +86,7 @@ __all__ = [
     "insert_position",
     "insert_valuation",
     "last_event",
+    "last_proposal",
     "orders_of",
     "orders_today_and_open",
     "presets",
