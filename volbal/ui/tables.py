@@ -1,0 +1,65 @@
+"""Tables on pages, and the one control that downloads them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from volbal.services import exports
+
+Source = pd.DataFrame | exports.Tables | Callable[[], pd.DataFrame]
+
+LABELS = {
+    "csv": "CSV, for any program",
+    "xlsx": "Excel workbook",
+    "json": "JSON, for programs",
+    "parquet": "Parquet, for notebooks and DuckDB",
+}
+
+
+def show(
+    frame: pd.DataFrame,
+    key: str,
+    config: Mapping[str, Any] | None = None,
+    *,
+    alt: str,
+    name: str = "",
+    height: int | str = "content",
+) -> None:
+    """A table, and below it its downloads where it has a `name` for their files."""
+    st.dataframe(
+        frame,
+        key=key,
+        hide_index=True,
+        column_config=config,
+        height=height,  # type: ignore[arg-type]  # "content" or pixels, as st.dataframe takes it
+        placeholder="",
+        alt=alt,
+    )
+    if name:
+        downloads(frame, name, f"{key}-downloads")
+
+
+def downloads(source: Source, name: str, key: str) -> None:
+    """A menu that downloads `source` as NAME.csv, .xlsx, .json or .parquet.
+
+    source: a table; several by name (xlsx and json only); or what fetches a table too long for
+    the page. The file is made when it is asked for.
+    """
+    several = isinstance(source, Mapping)
+    with st.popover("Download", icon=":material/download:", key=key, type="tertiary"):
+        for kind in exports.SEVERAL if several else exports.MEDIA_TYPES:
+            st.download_button(
+                LABELS[kind],
+                data=_maker(source, kind),
+                file_name=f"{name}.{kind}",
+                mime=exports.MEDIA_TYPES[kind],
+                on_click="ignore",
+                key=f"{key}-{kind}",
+                width="stretch",
+            )
+
+
+def _maker(source: Source, kind: str) -> Callable[[], bytes]:
+    return lambda: exports.table_bytes(source() if callable(source) else source, kind)
