@@ -1,8 +1,9 @@
 """What a source of prices hands over: bars, dividends, splits, and where they come from."""
 
 import datetime
+import re
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 import pandas as pd
 
@@ -18,6 +19,19 @@ holidays. The longest closure in living memory, 2001-09-11, ended on the sixth d
 
 FEWEST_BARS = 2
 """One bar has no return."""
+
+DAILY: Final = "1d"
+SYMBOL: Final = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
+
+
+def as_symbol(text: str, field: str = "symbol") -> str:
+    """A symbol as Yahoo spells it, upper case; raises InvalidInput naming `field`."""
+    symbol = text.strip().upper()
+    if not SYMBOL.fullmatch(symbol):
+        raise InvalidInput(
+            field, f"{text!r} is no symbol", "allowed: 1 to 20 letters, digits and . - ^ ="
+        )
+    return symbol
 
 
 @dataclass(frozen=True, slots=True)
