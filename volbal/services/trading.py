@@ -79,12 +79,16 @@ class Filled:
 def preview(database: Database, position_id: int, quote: Quote, now: datetime) -> Decision:
     """What `evaluate` would decide now; nothing is recorded. Raises PositionNotFound."""
     with database.read() as connection:
-        position = book.position(connection, position_id)
-        if not quote.is_suspect(position.reference_price):
-            steps = income.due(connection, position, income.Day(_day(quote, now), quote.price))
-            balance = reduce(fold, (step.entry for step in steps), position.balance)
-            position = replace(position, balance=balance)
+        position = worked_off(connection, book.position(connection, position_id), quote, now)
         return decide(position, quote, _circumstances(connection, position_id, now))
+
+
+def worked_off(connection: Connection, position: Position, quote: Quote, now: datetime) -> Position:
+    """The position as the rule would find it: dividends that are due by the quote's day done."""
+    if quote.is_suspect(position.reference_price):
+        return position
+    steps = income.due(connection, position, income.Day(_day(quote, now), quote.price))
+    return replace(position, balance=reduce(fold, (one.entry for one in steps), position.balance))
 
 
 def evaluate(database: Database, position_id: int, quote: Quote, now: datetime) -> Evaluation:

@@ -42,6 +42,14 @@ from volbal.storage.records.orders import (
     orders_today_and_open,
     store_order_state,
 )
+from volbal.storage.records.overview import (
+    every_last_close,
+    every_open_order,
+    every_order_count,
+    every_quote,
+    every_unpaid_dividend,
+    every_valuation,
+)
 from volbal.storage.records.positions import (
     all_positions,
     configurations,
@@ -91,6 +99,12 @@ __all__ = [
     "dividends_of",
     "entries_after",
     "events_of",
+    "every_last_close",
+    "every_open_order",
+    "every_order_count",
+    "every_quote",
+    "every_unpaid_dividend",
+    "every_valuation",
     "fills_of",
     "fills_with_entries",
     "find_dividend",
