@@ -52,6 +52,19 @@ class Provenance:
         return (today - self.as_of).days
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Where a symbol trades.
+
+    exchange: the source's code of it, such as Yahoo's "NMS". timezone: IANA name of its zone.
+    currency: of its prices and dividends, "GBp" being pence.
+    """
+
+    exchange: str
+    timezone: str
+    currency: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PriceHistory:
     """Prices of one symbol with the dividends and splits of the same time.
@@ -63,6 +76,7 @@ class PriceHistory:
     amount (float64, per share, split-adjusted), by rising ex_date.
     splits: date (datetime64[s]), ratio (new shares per old). The bars are adjusted for them.
     notes: sentences a user should read beside any result of these prices.
+    listing: where it trades; None where the source does not say.
     """
 
     symbol: str
@@ -71,6 +85,7 @@ class PriceHistory:
     splits: pd.DataFrame
     provenance: Provenance
     notes: tuple[str, ...] = ()
+    listing: Listing | None = None
 
     @property
     def has_ohlc(self) -> bool:
