@@ -66,6 +66,12 @@ def ladder(position: Position, asked_at: datetime) -> Ladder:
     return Ladder(tuple(up[:RUNGS]), tuple(down[:RUNGS]), _until_pinned(up), _until_pinned(down))
 
 
+def next_rungs(position: Position, asked_at: datetime) -> tuple[Rung | None, Rung | None]:
+    """The nearest rung above and below the anchor; None without an anchor."""
+    up, down = (next(_rungs(position, side, asked_at), None) for side in (Side.SELL, Side.BUY))
+    return up, down
+
+
 def _rungs(position: Position, side: Side, asked_at: datetime) -> Iterator[Rung]:
     """Rung after rung until the rule places no order at one."""
     while position.balance.anchor is not None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from volbal.domain.decision import Circumstances, Decision, Reason, decide
 from volbal.domain.dividends import Dividend, DividendState
+from volbal.domain.ladder import Rung, next_rungs
 from volbal.domain.ledger import equity
 from volbal.domain.money import NO_MONEY, ZERO
 from volbal.domain.orders import OrderRecord
@@ -53,13 +54,16 @@ class Concern(StrEnum):
 class Row:
     """One position as it stands at the newest price known.
 
-    quote, decision: None where no price is known. trail: what it was worth, oldest first.
-    dividends: announced or accrued ones, by ex-date. concerns: most urgent first.
+    quote, decision: None where no price is known. next_up, next_down: the orders at the nearest
+    triggers, None without an anchor. trail: what it was worth, oldest first. dividends:
+    announced or accrued ones, by ex-date. concerns: most urgent first.
     """
 
     position: Position
     quote: Quote | None
     decision: Decision | None
+    next_up: Rung | None
+    next_down: Rung | None
     open_orders: tuple[OrderRecord, ...]
     performance: Performance
     trail: tuple[float, ...]
@@ -180,6 +184,7 @@ def _row(connection: Connection, position: Position, facts: _Facts, now: datetim
         position,
         quote,
         decision,
+        *next_rungs(position, now),
         open_orders,
         performance(valuations),
         tuple(float(one.equity) for one in valuations[-TRAIL:] if one.equity is not None),

@@ -7,7 +7,7 @@ from volbal.domain.dividends import Dividend, DividendState
 from volbal.domain.order_states import OrderState
 from volbal.domain.orders import Order, OrderRecord, Side
 from volbal.domain.performance import Valuation
-from volbal.storage.records.values import Connection, aware
+from volbal.storage.records.values import Connection, Row, aware
 from volbal.storage.rows import StoredClose, StoredQuote
 
 
@@ -89,7 +89,7 @@ def every_quote(connection: Connection) -> dict[str, StoredQuote]:
         from quotes
         """
     ).fetchall()
-    return {row[0]: StoredQuote(*row[:2], aware(row[2]), *row[3:7], aware(row[7])) for row in rows}
+    return {quote.symbol: quote for quote in map(_quote, rows)}
 
 
 def every_last_close(connection: Connection) -> dict[str, StoredClose]:
@@ -103,3 +103,10 @@ def every_last_close(connection: Connection) -> dict[str, StoredClose]:
         """
     ).fetchall()
     return {symbol: StoredClose(at.date(), close, source) for symbol, at, close, source in rows}
+
+
+def _quote(row: Row) -> StoredQuote:
+    symbol, price, made_at, session, currency, previous, source, fetched_at = row
+    return StoredQuote(
+        symbol, price, aware(made_at), session, currency, previous, source, aware(fetched_at)
+    )
