@@ -1,6 +1,7 @@
 """Settings, read once from the environment."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,16 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where volbal keeps its records.
+    """Where volbal keeps its records and whom it asks for prices.
 
     database: the one DuckDB file (``VOLBAL_DB``; ``data/volbal.duckdb`` of the project otherwise).
     busy_timeout: seconds to wait for another program that holds the file (``VOLBAL_DB_TIMEOUT``).
+    yahoo_url: a server that stands in for Yahoo (``VOLBAL_YAHOO_URL``; empty means Yahoo itself).
     """
 
     database: Path = PROJECT / "data" / "volbal.duckdb"
     busy_timeout: float = 10.0
+    yahoo_url: str = ""
 
     @property
     def snapshot(self) -> Path:
@@ -38,6 +41,7 @@ class Settings:
         return cls(
             database=_path(environment.get("VOLBAL_DB", ""), default.database),
             busy_timeout=_seconds(environment.get("VOLBAL_DB_TIMEOUT", ""), default.busy_timeout),
+            yahoo_url=_server(environment.get("VOLBAL_YAHOO_URL", "")),
         )
 
 
@@ -55,3 +59,12 @@ def _seconds(text: str, default: float) -> float:
     if not 0 <= seconds <= 600:
         raise InvalidInput("VOLBAL_DB_TIMEOUT", f"got {text!r}", "use seconds from 0 to 600")
     return seconds
+
+
+def _server(text: str) -> str:
+    address = text.strip().rstrip("/")
+    if address and not re.fullmatch(r"https?://[^\s/?#]+", address):
+        raise InvalidInput(
+            "VOLBAL_YAHOO_URL", f"got {text!r}", "use a server such as http://127.0.0.1:8700"
+        )
+    return address

@@ -7,10 +7,12 @@
     │   ├── PositionClosed       archived: it takes nothing new (domain.position)
     │   └── DividendNotAccrued   paid before its ex-date came (domain.dividends)
     ├── PriceUnavailable         no source can give the prices asked for (HTTP 503)
+    │   └── Offline, RateLimited, UnknownSymbol, RangeUnavailable, UpstreamBroken (market.yahoo)
     ├── MissingIdempotencyKey    an order came without a key (domain.orders; HTTP 400)
     ├── PositionNotFound, OrderNotFound, DividendNotFound (HTTP 404)
     ├── Refused                  leaves one `refused` event (domain.ledger; HTTP 409)
     │   ├── IdempotencyConflict, OrderOpen, Overfill, DailyOrderCap, GuardrailBreach
+    │   ├── ProposalOutdated
     │   ├── OrderClosed
     │   └── InsufficientCash, InsufficientShares
     ├── DatabaseBusy             another program holds the file (storage.startup; HTTP 503)

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from volbal.errors import InvalidInput
-from volbal.market.model import BAR_COLUMNS, BASIS, PriceHistory, Provenance
+from volbal.market.model import BAR_COLUMNS, BASIS, DAILY, PriceHistory, Provenance
 from volbal.market.validation import BadRow, InvalidPrices, Places, validate
 
 DATE_NAMES = ("date", "datetime")
@@ -33,7 +33,6 @@ ISO_TIME = (
 """Date and exchange-local time of a stamp. The UTC offset behind it is dropped, not applied:
 yfinance prints local time together with the offset of that day."""
 
-DAILY = "1d"
 LONGEST_DAILY_SPACING = 4.0
 """Days between bars; a median above it means weekly or monthly bars."""
 

@@ -1,8 +1,9 @@
 """What a source of prices hands over: bars, dividends, splits, and where they come from."""
 
 import datetime
+import re
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 import pandas as pd
 
@@ -18,6 +19,19 @@ holidays. The longest closure in living memory, 2001-09-11, ended on the sixth d
 
 FEWEST_BARS = 2
 """One bar has no return."""
+
+DAILY: Final = "1d"
+SYMBOL: Final = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
+
+
+def as_symbol(text: str, field: str = "symbol") -> str:
+    """A symbol as Yahoo spells it, upper case; raises InvalidInput naming `field`."""
+    symbol = text.strip().upper()
+    if not SYMBOL.fullmatch(symbol):
+        raise InvalidInput(
+            field, f"{text!r} is no symbol", "allowed: 1 to 20 letters, digits and . - ^ ="
+        )
+    return symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,19 @@ class Provenance:
         return (today - self.as_of).days
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Where a symbol trades.
+
+    exchange: the source's code of it, such as Yahoo's "NMS". timezone: IANA name of its zone.
+    currency: of its prices and dividends, "GBp" being pence.
+    """
+
+    exchange: str
+    timezone: str
+    currency: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PriceHistory:
     """Prices of one symbol with the dividends and splits of the same time.
@@ -49,6 +76,7 @@ class PriceHistory:
     amount (float64, per share, split-adjusted), by rising ex_date.
     splits: date (datetime64[s]), ratio (new shares per old). The bars are adjusted for them.
     notes: sentences a user should read beside any result of these prices.
+    listing: where it trades; None where the source does not say.
     """
 
     symbol: str
@@ -57,6 +85,7 @@ class PriceHistory:
     splits: pd.DataFrame
     provenance: Provenance
     notes: tuple[str, ...] = ()
+    listing: Listing | None = None
 
     @property
     def has_ohlc(self) -> bool:

@@ -4,11 +4,9 @@
 every other error leaves nothing at all.
 """
 
-import re
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
 
 from volbal.domain import entries
 from volbal.domain.configuration import Configuration
@@ -29,6 +27,7 @@ from volbal.domain.performance import Performance, Valuation, performance
 from volbal.domain.position import Position
 from volbal.domain.wording import money, price, shares
 from volbal.errors import InvalidInput
+from volbal.market.model import as_symbol
 from volbal.market.sessions import exchange_date
 from volbal.services import book, income, settings
 from volbal.services.book import Attempt, Since
@@ -36,8 +35,6 @@ from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
 from volbal.storage.rows import Event
-
-TICKER: Final = re.compile(r"[A-Z0-9][A-Z0-9.^=-]{0,19}")
 
 
 def open_position(
@@ -52,7 +49,7 @@ def open_position(
     now: datetime,
 ) -> Position:
     """A new position with shares and cash; a ticker may have several. Raises InvalidInput."""
-    symbol = _ticker(ticker)
+    symbol = as_symbol(ticker, "ticker")
     opened_with = entries.opening(
         exchange_date(now),
         not_negative("qty", quantity, SHARES),
@@ -309,12 +306,3 @@ def _require_no_open_order(connection: Connection, position_id: int, what: str) 
     )
     if still_open is not None:
         raise OrderOpen(still_open.order_id, what)
-
-
-def _ticker(text: str) -> str:
-    symbol = text.strip().upper()
-    if not TICKER.fullmatch(symbol):
-        raise InvalidInput(
-            "ticker", f"{text!r} is no symbol", "allowed: 1 to 20 letters, digits and . - ^ ="
-        )
-    return symbol

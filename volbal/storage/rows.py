@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from volbal.domain.decision import Decision
@@ -64,3 +64,38 @@ class Event:
     outputs: Mapping[str, object]
     sentence: str
     event_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSeries:
+    """The head of a price series. revision: another one after every change of its rows."""
+
+    symbol: str
+    interval: str
+    source: str
+    basis: str
+    fetched_at: datetime
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClose:
+    """The last stored daily close of a symbol, and who gave the series."""
+
+    on: date
+    close: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredQuote:
+    """The last quote seen of a symbol."""
+
+    symbol: str
+    price: Decimal
+    made_at: datetime
+    session: str
+    currency: str
+    previous_close: Decimal | None
+    source: str
+    fetched_at: datetime

@@ -1,4 +1,4 @@
-"""Every statement of the ledger: one a function, bound parameters, listed columns.
+"""Every statement of the records: one a function, bound parameters, listed columns.
 
 Functions take the connection of a `Database.read()` or `Database.write()` block.
 """
@@ -27,6 +27,7 @@ from volbal.storage.records.log import (
     insert_decision,
     insert_event,
     last_event,
+    last_proposal,
 )
 from volbal.storage.records.orders import (
     all_orders,
@@ -41,6 +42,14 @@ from volbal.storage.records.orders import (
     orders_today_and_open,
     store_order_state,
 )
+from volbal.storage.records.overview import (
+    every_last_close,
+    every_open_order,
+    every_order_count,
+    every_quote,
+    every_unpaid_dividend,
+    every_valuation,
+)
 from volbal.storage.records.positions import (
     all_positions,
     configurations,
@@ -54,19 +63,48 @@ from volbal.storage.records.positions import (
     store_preset,
     store_price,
 )
+from volbal.storage.records.prices import (
+    all_series,
+    bars_of,
+    delete_bars,
+    delete_price_dividends,
+    delete_price_splits,
+    delete_series,
+    find_quote,
+    find_series,
+    insert_bars,
+    insert_price_dividends,
+    insert_price_splits,
+    price_dividends_of,
+    price_splits_of,
+    store_quote,
+    store_series,
+)
 from volbal.storage.records.values import Connection
 
 __all__ = [
     "Connection",
     "all_orders",
     "all_positions",
+    "all_series",
     "all_valuations",
+    "bars_of",
     "configurations",
+    "delete_bars",
     "delete_preset",
+    "delete_price_dividends",
+    "delete_price_splits",
+    "delete_series",
     "dividend_entries",
     "dividends_of",
     "entries_after",
     "events_of",
+    "every_last_close",
+    "every_open_order",
+    "every_order_count",
+    "every_quote",
+    "every_unpaid_dividend",
+    "every_valuation",
     "fills_of",
     "fills_with_entries",
     "find_dividend",
@@ -75,6 +113,9 @@ __all__ = [
     "find_order",
     "find_order_by_key",
     "find_position",
+    "find_quote",
+    "find_series",
+    "insert_bars",
     "insert_configuration",
     "insert_decision",
     "insert_dividend",
@@ -83,11 +124,16 @@ __all__ = [
     "insert_fill",
     "insert_order",
     "insert_position",
+    "insert_price_dividends",
+    "insert_price_splits",
     "insert_valuation",
     "last_event",
+    "last_proposal",
     "orders_of",
     "orders_today_and_open",
     "presets",
+    "price_dividends_of",
+    "price_splits_of",
     "quantity_before",
     "store_accrual",
     "store_announcement",
@@ -97,6 +143,8 @@ __all__ = [
     "store_payment",
     "store_preset",
     "store_price",
+    "store_quote",
+    "store_series",
     "unpaid_dividends",
     "valuations_of",
 ]
