@@ -25,7 +25,7 @@ from volbal.market.validation import validate
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
-from volbal.storage.rows import StoredQuote, StoredSeries
+from volbal.storage.rows import StoredClose, StoredQuote, StoredSeries
 
 if TYPE_CHECKING:
     from volbal.market.yahoo import UpcomingDividend, YahooPrices
@@ -258,6 +258,20 @@ def latest_price(database: Database, symbol: str, now: datetime) -> SeenPrice:
     return _seen_quote(quote, now)
 
 
+def newest(
+    symbol: str, quote: StoredQuote | None, close: StoredClose | None, now: datetime
+) -> SeenPrice | None:
+    """`latest_price` of a symbol whose last quote and last stored close are read already."""
+    seen = None
+    if close is not None:
+        seen = _seen_close(symbol, close.on, close.close, f"stored: {close.source}", now)
+    elif symbol in BUNDLED.symbols():
+        seen = _last_close(BUNDLED.history(symbol), now)
+    if quote is not None and (seen is None or quote.made_at >= seen.made_at):
+        return _seen_quote(quote, now)
+    return seen
+
+
 def _seen_quote(quote: StoredQuote, now: datetime) -> SeenPrice:
     return SeenPrice(
         quote.symbol,
@@ -274,12 +288,14 @@ def _seen_quote(quote: StoredQuote, now: datetime) -> SeenPrice:
 
 
 def _last_close(history: PriceHistory, now: datetime) -> SeenPrice:
-    made_at = datetime.combine(history.last_date, SESSION_CLOSES, EXCHANGE)
-    price = from_float(PRICE, float(history.bars["close"].iloc[-1]))
-    source = f"close of {history.last_date}, {history.provenance.source}"
-    return SeenPrice(
-        history.symbol, price, source, made_at, now - made_at, is_live=False, is_close=True
-    )
+    close, told = float(history.bars["close"].iloc[-1]), history.provenance.source
+    return _seen_close(history.symbol, history.last_date, close, told, now)
+
+
+def _seen_close(symbol: str, on: date, close: float, told: str, now: datetime) -> SeenPrice:
+    made_at = datetime.combine(on, SESSION_CLOSES, EXCHANGE)
+    price, source = from_float(PRICE, close), f"close of {on}, {told}"
+    return SeenPrice(symbol, price, source, made_at, now - made_at, is_live=False, is_close=True)
 
 
 def refresh_quote(
