@@ -14,7 +14,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
     "errors": set(),
     "config": set(),
-    "loopback": set(),
+    "access": set(),
     "domain": {"domain"},
     "engine": {"engine", "domain"},
     "market": {"market", "domain"},
