@@ -291,20 +291,24 @@ def reached(host):
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
-def is_free(host, port):
+def bind_error(host, port):
+    """The number of the error that listening on `port` of `host` ends with; 0 for none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as server:
         if not WINDOWS:  # the port of a server that just ended is free, as Streamlit will find
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             server.bind((host, port))
-        except socket.gaierror:
-            raise SetupError("--host: {} is no address of this machine.".format(host))
         except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL:
-                raise SetupError("--host: {} is no address of this machine.".format(host))
-            return False
-    return True
+            return error.errno
+    return 0
+
+
+def is_free(host, port):
+    error = bind_error(host, port)
+    if error in (errno.EADDRNOTAVAIL, socket.EAI_NONAME):
+        raise SetupError("--host: {} is no address of this machine.".format(host))
+    return not error
 
 
 def is_volbal(host, port):

@@ -182,8 +182,9 @@ _PAGE: Final = Template("""<!DOCTYPE html>
 :root { color-scheme: light dark; font: 15px/1.5 "Source Sans", system-ui, sans-serif; }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center;
   background: light-dark(#F4F6F9, #0E1420); color: light-dark(#0F172A, #E6EBF3); }
-form { box-sizing: border-box; width: min(24rem, 100vw - 2rem); padding: 1.75rem; border-radius: 6px;
-  background: light-dark(#FFFFFF, #182032); border: 1px solid light-dark(#DCE2EA, #2A3650); }
+form { box-sizing: border-box; width: min(24rem, 100vw - 2rem); padding: 1.75rem;
+  border: 1px solid light-dark(#DCE2EA, #2A3650); border-radius: 6px;
+  background: light-dark(#FFFFFF, #182032); }
 h1 { margin: 0 0 .25rem; font-size: 1.5rem; }
 label { display: block; margin: 1.25rem 0 .25rem; font-weight: 600; }
 input, button { box-sizing: border-box; width: 100%; padding: .55rem .75rem; font: inherit;
