@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from volbal.domain.decision import Decision
@@ -84,6 +84,15 @@ class StoredSeries:
     timezone: str | None
     currency: str | None
     revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClose:
+    """The last stored daily close of a symbol, and who gave the series."""
+
+    on: date
+    close: float
+    source: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,17 @@ st.set_page_config(
 )
 st.logo(str(HERE / "logo.svg"), icon_image=str(HERE / "icon.png"), size="medium")
 st.navigation(
-    [
-        st.Page(
-            PAGES / "simulate.py", title="Simulate", icon=":material/show_chart:", default=True
-        ),
-        st.Page(PAGES / "optimize.py", title="Optimize", icon=":material/grid_on:"),
-    ],
+    {
+        "Portfolio": [
+            st.Page(
+                PAGES / "overview.py", title="Overview", icon=":material/dashboard:", default=True
+            ),
+            st.Page(PAGES / "position.py", title="Position", icon=":material/balance:"),
+        ],
+        "Research": [
+            st.Page(PAGES / "simulate.py", title="Simulate", icon=":material/show_chart:"),
+            st.Page(PAGES / "optimize.py", title="Optimize", icon=":material/grid_on:"),
+        ],
+    },
     position="top",
 ).run()

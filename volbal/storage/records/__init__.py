@@ -27,6 +27,7 @@ from volbal.storage.records.log import (
     insert_decision,
     insert_event,
     last_event,
+    last_proposal,
 )
 from volbal.storage.records.orders import (
     all_orders,
@@ -40,6 +41,14 @@ from volbal.storage.records.orders import (
     orders_of,
     orders_today_and_open,
     store_order_state,
+)
+from volbal.storage.records.overview import (
+    every_last_close,
+    every_open_order,
+    every_order_count,
+    every_quote,
+    every_unpaid_dividend,
+    every_valuation,
 )
 from volbal.storage.records.positions import (
     all_positions,
@@ -92,6 +101,12 @@ __all__ = [
     "dividends_of",
     "entries_after",
     "events_of",
+    "every_last_close",
+    "every_open_order",
+    "every_order_count",
+    "every_quote",
+    "every_unpaid_dividend",
+    "every_valuation",
     "fills_of",
     "fills_with_entries",
     "find_dividend",
@@ -116,6 +131,7 @@ __all__ = [
     "insert_valuation",
     "last_bar",
     "last_event",
+    "last_proposal",
     "orders_of",
     "orders_today_and_open",
     "presets",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from volbal.domain import configuration as settings
+from volbal.domain.orders import Order, Side
 from volbal.domain.position import Position
 from volbal.domain.quotes import Quote
 from volbal.storage.records.values import Connection, as_json, aware, number, stored
@@ -70,6 +71,23 @@ def insert_decision(
         ],
     ).fetchone()
     return number(row)
+
+
+def last_proposal(connection: Connection, position_id: int) -> tuple[str, Order, Decimal] | None:
+    """Key, order and price that the newest decision proposes; None where it proposes nothing."""
+    row = connection.execute(
+        """
+        select proposal_key, side, quantity, price
+        from decisions
+        where position_id = ?
+        order by decision_id desc
+        limit 1
+        """,
+        [position_id],
+    ).fetchone()
+    if row is None or row[0] is None:
+        return None
+    return row[0], Order(Side(row[1]), row[2]), row[3]
 
 
 def insert_event(connection: Connection, event: Event) -> int:
