@@ -24,6 +24,7 @@ st.navigation(
                 PAGES / "overview.py", title="Overview", icon=":material/dashboard:", default=True
             ),
             st.Page(PAGES / "position.py", title="Position", icon=":material/balance:"),
+            st.Page(PAGES / "timeline.py", title="Timeline", icon=":material/history:"),
         ],
         "Research": [
             st.Page(PAGES / "simulate.py", title="Simulate", icon=":material/show_chart:"),

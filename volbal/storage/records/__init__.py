@@ -80,6 +80,12 @@ from volbal.storage.records.prices import (
     store_quote,
     store_series,
 )
+from volbal.storage.records.timeline import (
+    count_log_lines,
+    decision_numbers,
+    log_lines,
+    log_types,
+)
 from volbal.storage.records.values import Connection
 
 __all__ = [
@@ -90,6 +96,8 @@ __all__ = [
     "all_valuations",
     "bars_of",
     "configurations",
+    "count_log_lines",
+    "decision_numbers",
     "delete_bars",
     "delete_preset",
     "delete_price_dividends",
@@ -129,6 +137,8 @@ __all__ = [
     "insert_valuation",
     "last_event",
     "last_proposal",
+    "log_lines",
+    "log_types",
     "orders_of",
     "orders_today_and_open",
     "presets",
