@@ -26,8 +26,8 @@ from volbal.storage.records.log import (
     events_of,
     insert_decision,
     insert_event,
+    last_decision,
     last_event,
-    last_proposal,
 )
 from volbal.storage.records.orders import (
     all_orders,
@@ -135,8 +135,8 @@ __all__ = [
     "insert_price_dividends",
     "insert_price_splits",
     "insert_valuation",
+    "last_decision",
     "last_event",
-    "last_proposal",
     "log_lines",
     "log_types",
     "orders_of",
