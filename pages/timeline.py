@@ -9,9 +9,8 @@ from volbal.services import running, timeline
 from volbal.services.timeline import Choices, LogFilter
 from volbal.ui import acting, log, tables
 
+# Inputs by their names in the URL, and what they are without a filter.
 FIELDS = {"from": None, "to": None, "kind": [], "action": [], "position": [], "show": "All"}
-"""Inputs by their names in the URL, and what they are without a filter."""
-
 PAGE = "page"
 EXECUTED = "Executed"
 EARLIEST = date(1970, 1, 1)
@@ -30,7 +29,7 @@ def clear() -> None:
 def inputs(there: Choices) -> LogFilter:
     """The filters, which stand in the URL."""
     named = {log.position_text(*one): one[0] for one in there.positions.items()}
-    grid = st.grid(3, min_column_width=210, gap="small")
+    grid = st.grid(3, min_column_width=150, gap="small")
     more = {"bind": "query-params", "on_change": first_page}
     dates = {"min_value": EARLIEST, "max_value": acting.now().date(), "format": "YYYY-MM-DD"}
     first = grid.date_input("From", None, key="from", help="First day. UTC.", **dates, **more)

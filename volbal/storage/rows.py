@@ -133,3 +133,28 @@ class LogLine:
     inputs: Mapping[str, object]
     outputs: Mapping[str, object]
     decision_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DividendLine:
+    """A dividend with its position's shares of today.
+
+    paid_on: when the cash came, None before. held, gross, withheld, net: None before the ex-date
+    is worked off.
+    """
+
+    dividend_id: int
+    position_id: int
+    ticker: str
+    ex_on: date
+    pay_on: date | None
+    paid_on: date | None
+    per_share: Decimal
+    state: str
+    held: Decimal | None
+    gross: Decimal | None
+    withheld: Decimal | None
+    net: Decimal | None
+    quantity: Decimal
+    withholding_rate: float
+    is_open: bool

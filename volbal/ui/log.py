@@ -96,7 +96,8 @@ def draw(page: LogPage) -> None:
 
 def _title(line: LogLine) -> str:
     action = f":{COLOURS[line.action]}-badge[{line.action}] " if line.action in COLOURS else ""
-    return f"{line.happened_at:%H\\:%M} **{plain(line.ticker)}** {action}{plain(line.sentence)}"
+    position = plain(position_text(line.position_id, line.ticker))
+    return f"{line.happened_at:%H\\:%M} **{position}** {action}{plain(line.sentence)}"
 
 
 def details(line: LogLine, numbers: Mapping[str, Any]) -> str:

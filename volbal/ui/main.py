@@ -25,6 +25,7 @@ st.navigation(
             ),
             st.Page(PAGES / "position.py", title="Position", icon=":material/balance:"),
             st.Page(PAGES / "timeline.py", title="Timeline", icon=":material/history:"),
+            st.Page(PAGES / "dividends.py", title="Dividends", icon=":material/payments:"),
         ],
         "Research": [
             st.Page(PAGES / "simulate.py", title="Simulate", icon=":material/show_chart:"),

@@ -50,6 +50,7 @@ from volbal.storage.records.overview import (
     every_unpaid_dividend,
     every_valuation,
 )
+from volbal.storage.records.payouts import dividend_lines
 from volbal.storage.records.positions import (
     all_positions,
     configurations,
@@ -104,6 +105,7 @@ __all__ = [
     "delete_price_splits",
     "delete_series",
     "dividend_entries",
+    "dividend_lines",
     "dividends_of",
     "entries_after",
     "events_of",
