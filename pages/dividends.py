@@ -197,7 +197,7 @@ def draw_paid(found: Payouts) -> None:
 
 
 st.title("Dividends")
-st.caption("Per ex-date: gross, what is withheld, net. Ratios and rates are each position's own.")
+st.caption("Gross, what is withheld at each position’s own rate, and net.")
 with acting.records() as database:
     acting.show_said()
     everything = payouts.payouts(database)

@@ -5,23 +5,19 @@ Prices come from the store first, then from those bundled with volbal; only `ref
 is handed out says where it comes from and how old it is. `now` is the moment of the call, aware.
 """
 
-from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
-
-import numpy as np
-import pandas as pd
 
 from volbal.config import Settings
 from volbal.domain.money import PRICE, from_float
 from volbal.domain.quotes import Quote
 from volbal.errors import PriceUnavailable
 from volbal.market.bundled import BundledPrices
-from volbal.market.model import BAR_COLUMNS, DAILY, PriceHistory, Provenance, as_symbol
+from volbal.market.model import DAILY, PriceHistory, Provenance, as_symbol
 from volbal.market.sessions import EXCHANGE, SESSION_CLOSES, is_in_session
-from volbal.market.validation import validate
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection

@@ -158,3 +158,14 @@ class DividendLine:
     quantity: Decimal
     withholding_rate: float
     is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ViewColumn:
+    """A column of a documented view. view_comment, comment: what they hold."""
+
+    view: str
+    view_comment: str
+    name: str
+    type: str
+    comment: str | None

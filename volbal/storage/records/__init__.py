@@ -3,6 +3,7 @@
 Functions take the connection of a `Database.read()` or `Database.write()` block.
 """
 
+from volbal.storage.records.comparison import fees_and_dividends
 from volbal.storage.records.dividends import (
     dividend_entries,
     dividends_of,
@@ -81,6 +82,12 @@ from volbal.storage.records.prices import (
     store_quote,
     store_series,
 )
+from volbal.storage.records.queries import (
+    delete_query,
+    saved_queries,
+    store_query,
+    view_columns,
+)
 from volbal.storage.records.timeline import (
     count_log_lines,
     decision_numbers,
@@ -103,6 +110,7 @@ __all__ = [
     "delete_preset",
     "delete_price_dividends",
     "delete_price_splits",
+    "delete_query",
     "delete_series",
     "dividend_entries",
     "dividend_lines",
@@ -115,6 +123,7 @@ __all__ = [
     "every_quote",
     "every_unpaid_dividend",
     "every_valuation",
+    "fees_and_dividends",
     "fills_of",
     "fills_with_entries",
     "find_dividend",
@@ -147,6 +156,7 @@ __all__ = [
     "price_dividends_of",
     "price_splits_of",
     "quantity_before",
+    "saved_queries",
     "store_accrual",
     "store_announcement",
     "store_balance",
@@ -155,8 +165,10 @@ __all__ = [
     "store_payment",
     "store_preset",
     "store_price",
+    "store_query",
     "store_quote",
     "store_series",
     "unpaid_dividends",
     "valuations_of",
+    "view_columns",
 ]
