@@ -1,6 +1,7 @@
 """The overview's parts: totals, what needs a look, cards, archive, and the first run."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -9,7 +10,9 @@ from volbal.domain.wording import money
 from volbal.services.overview import Concern, Overview, Row, Totals
 from volbal.ui import acting, cards, tables
 
-POSITION = "pages/position.py"
+PAGES = Path(__file__).resolve().parents[2] / "pages"
+
+POSITION = PAGES / "position.py"
 PER_PAGE = 10
 
 CONCERNS = {
@@ -129,9 +132,14 @@ def heading(row: Row) -> None:
             icon=":material/open_in_new:",
             query_params={"id": str(row.position.position_id)},
         )
-        for concern in row.concerns:
-            badge, colour, told = CONCERNS[concern]
-            st.badge(badge, color=colour, help=told)  # type: ignore[arg-type]  # one of its colours
+        badges(row)
+
+
+def badges(row: Row) -> None:
+    """What needs a look, one badge a concern."""
+    for concern in row.concerns:
+        badge, colour, told = CONCERNS[concern]
+        st.badge(badge, color=colour, help=told)  # type: ignore[arg-type]  # one of its colours
 
 
 def _show_archive(rows: Sequence[Row]) -> None:
