@@ -38,7 +38,7 @@ def test_the_example_fits_the_screen_in_both_themes(
     visit, name: str, size: str, dark: bool
 ) -> None:
     width, height = SIZES[size]
-    page = visit("/" if name == "simulate" else "/optimize", width, height, dark)
+    page = visit(f"/{name}", width, height, dark)
     wait_until_drawn(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     ARTIFACTS.mkdir(exist_ok=True)
@@ -109,7 +109,7 @@ def test_ranges_are_edited_and_run_from_the_keyboard(visit) -> None:
 
 
 def test_a_typed_value_changes_the_result_and_back_undoes_it(visit) -> None:
-    page = visit("/")
+    page = visit("/simulate")
     wait_until_drawn(page)
     before = figure(page, "Final value").inner_text()
     trigger = page.get_by_role("spinbutton", name="Trigger up (sell)")

@@ -24,7 +24,7 @@ from volbal.services.price_fetch import Refreshed
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
-from volbal.storage.rows import StoredQuote, StoredSeries
+from volbal.storage.rows import StoredClose, StoredQuote, StoredSeries
 
 if TYPE_CHECKING:  # yfinance is slow to import: not before the first fetch
     from volbal.market.yahoo import UpcomingDividend, YahooPrices
@@ -231,16 +231,35 @@ def latest_price(database: Database, symbol: str, now: datetime) -> SeenPrice:
     with database.read() as connection:
         quote = records.find_quote(connection, name)
         close = _stored_close(connection, name, now)
-    if close is None and name in BUNDLED.symbols():
-        bundled = BUNDLED.history(name)
-        price = float(bundled.bars["close"].iloc[-1])
-        close = _close(name, price, bundled.last_date, calendar_of(), "bundled", now)
-    if quote is not None and (close is None or quote.made_at >= close.made_at):
-        return _seen_quote(quote, now)
-    if close is None:
+    seen = _newest(name, quote, close, now)
+    if seen is None:
         raise PriceUnavailable(
             f"No price of {name} is known here; fetch or import some on the Data page."
         )
+    return seen
+
+
+def newest(
+    symbol: str, quote: StoredQuote | None, close: StoredClose | None, now: datetime
+) -> SeenPrice | None:
+    """`latest_price` of a symbol whose last quote and last stored close are read already."""
+    told = None
+    if close is not None:
+        origin = f"stored, {close.source}"
+        told = _close(symbol, close.close, close.on, calendar_of(), origin, now)
+    return _newest(symbol, quote, told, now)
+
+
+def _newest(
+    symbol: str, quote: StoredQuote | None, stored: SeenPrice | None, now: datetime
+) -> SeenPrice | None:
+    close = stored
+    if close is None and symbol in BUNDLED.symbols():
+        bundled = BUNDLED.history(symbol)
+        price = float(bundled.bars["close"].iloc[-1])
+        close = _close(symbol, price, bundled.last_date, calendar_of(), "bundled", now)
+    if quote is not None and (close is None or quote.made_at >= close.made_at):
+        return _seen_quote(quote, now)
     return close
 
 

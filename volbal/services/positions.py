@@ -6,21 +6,26 @@ every other error leaves nothing at all.
 
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
+from typing import Final
 
 from volbal.domain import entries
 from volbal.domain.configuration import Configuration
-from volbal.domain.ledger import Entry
+from volbal.domain.ledger import EMPTY, Entry, fold
 from volbal.domain.money import (
+    EXACT,
     MONEY,
     NO_MONEY,
     PRICE,
     SHARES,
     Number,
     divided,
+    multiplied,
     not_negative,
     parsed,
     positive,
+    round_to,
+    whole_lots,
 )
 from volbal.domain.orders import OrderOpen
 from volbal.domain.performance import Performance, Valuation, performance
@@ -35,6 +40,9 @@ from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
 from volbal.storage.rows import Event
+
+FINEST_SHARE: Final = Decimal("0.000001")
+"""Fractions of a share as brokers count them."""
 
 
 def open_position(
@@ -75,6 +83,44 @@ def open_position(
             {"entry_id": entry_id},
         )
         return position
+
+
+def draft(
+    ticker: str,
+    quantity: Number,
+    cash: Number,
+    price: Number,
+    configuration: Configuration,
+    now: datetime,
+) -> Position:
+    """The position that `open_position` would make with this anchor price; nothing is recorded.
+
+    Raises InvalidInput.
+    """
+    opened_with = entries.opening(
+        exchange_date(now),
+        not_negative("qty", quantity, SHARES),
+        not_negative("cash", cash, MONEY),
+        positive("anchor_price", price, PRICE),
+    )
+    return Position(0, as_symbol(ticker, "ticker"), now, fold(EMPTY, opened_with), configuration)
+
+
+def bought(
+    capital: Number, stock_share: Number, price: Number, lot_size: Number
+) -> tuple[Decimal, Decimal]:
+    """Shares and cash that `capital` makes at `price`, without a fee; whole lots where there are.
+
+    stock_share: the part of it meant for shares, in [0, 1]. Raises InvalidInput.
+    """
+    amount, share = positive("capital", capital, MONEY), parsed("stock_share", stock_share, SHARES)
+    at, lot = positive("price", price, PRICE), not_negative("lot_size", lot_size, SHARES)
+    if not 0 <= share <= 1:
+        raise InvalidInput("stock_share", f"{stock_share} is out of range", "allowed: in [0, 1]")
+    quantity = EXACT.divide(EXACT.multiply(amount, share), at)
+    fine = quantity.quantize(FINEST_SHARE, ROUND_DOWN, context=EXACT)
+    held = whole_lots(quantity, lot) if lot > 0 else round_to(SHARES, fine)
+    return held, amount - multiplied(MONEY, held, at)
 
 
 def find_position(database: Database, position_id: int) -> Position:

@@ -471,3 +471,65 @@ def sweep_chart(
             marked.mark_point(size=260, shape=shape, stroke=ORANGE, strokeWidth=2.5, tooltip=None)
         )
     return alt.layer(*layers).properties(height=height)
+
+
+def is_number(column: pd.Series) -> bool:
+    """Whether a chart can measure the column: numbers, exact ones included, and no flags."""
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    return kind in ("integer", "floating", "mixed-integer-float", "decimal")
+
+
+def answer_chart(frame: pd.DataFrame, kind: str, x: str, y: str, by: str | None) -> alt.Chart:
+    """Any table as Line, Bar or Scatter: y up, x across in the order given, by as colour."""
+    names = {x: "x", y: "y"} | ({by: "by"} if by else {})
+    shown = frame[list(names)].rename(columns=names)
+    for name in shown:
+        if is_number(shown[name]):
+            shown[name] = shown[name].astype(float)
+        elif pd.api.types.infer_dtype(shown[name], skipna=True) in ("date", "datetime"):
+            shown[name] = pd.to_datetime(shown[name])
+        else:
+            shown[name] = shown[name].astype(str)
+    measured = shown["x"].dtype.kind in "fM" and kind != "Bar"
+    across = alt.X("x", title=x) if measured else alt.X("x:N", title=x, sort=None)
+    marks = {
+        "Line": alt.Chart(shown).mark_line(point=len(shown) <= 60),
+        "Bar": alt.Chart(shown).mark_bar(),
+        "Scatter": alt.Chart(shown).mark_circle(size=60, opacity=0.7),
+    }
+    if kind == "Bar" and shown["x"].dtype.kind == "M":
+        across = alt.X("yearmonthdate(x):O", title=x)
+    hints = [alt.Tooltip(short, title=name) for name, short in names.items()]
+    encoding: dict[str, Any] = {"x": across, "y": alt.Y("y:Q", title=y), "tooltip": hints}
+    if by:
+        encoding["color"] = alt.Color("by:N", title=by)
+    return marks[kind].encode(**encoding).properties(height=420)
+
+
+def comparison_chart(
+    curves: pd.DataFrame, title: str, height: int = 470, number: str = MONEY
+) -> tuple[Option, int]:
+    """Values side by side above, their drawdowns below.
+
+    curves: index date, columns (name, "value") and (name, "drawdown"), at most five names.
+    number: how a value is written. Returns the option and its height in pixels.
+    """
+    names = list(dict.fromkeys(name for name, _ in curves.columns))
+    shown = pd.DataFrame({"date": curves.index})
+    for place, name in enumerate(names):
+        shown[f"value{place}"] = curves[name, "value"].to_numpy()
+        shown[f"fall{place}"] = percent_points(curves[name, "drawdown"]).to_numpy()
+    option = _two_panels(shown, (title, "Drawdown"), height, 0.72)
+    option["yAxis"][0]["scale"] = True
+    option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
+    option["yAxis"][1]["max"] = 0
+    colours = (BLUE, ORANGE, GREEN, VIOLET, SLATE)
+    option["series"] = [
+        _line(f"value{place}", name, colour, 1.8, 0, number)
+        for place, (name, colour) in enumerate(zip(names, colours, strict=False))
+    ] + [
+        _line(f"fall{place}", f"Drawdown, {name}", colour, 1.1, 1, PERCENT)
+        for place, (name, colour) in enumerate(zip(names, colours, strict=False))
+    ]
+    option["legend"]["data"] = names
+    return option, height

@@ -3,6 +3,7 @@
 Functions take the connection of a `Database.read()` or `Database.write()` block.
 """
 
+from volbal.storage.records.comparison import fees_and_dividends
 from volbal.storage.records.dividends import (
     dividend_entries,
     dividends_of,
@@ -26,6 +27,7 @@ from volbal.storage.records.log import (
     events_of,
     insert_decision,
     insert_event,
+    last_decision,
     last_event,
 )
 from volbal.storage.records.orders import (
@@ -41,6 +43,15 @@ from volbal.storage.records.orders import (
     orders_today_and_open,
     store_order_state,
 )
+from volbal.storage.records.overview import (
+    every_last_close,
+    every_open_order,
+    every_order_count,
+    every_quote,
+    every_unpaid_dividend,
+    every_valuation,
+)
+from volbal.storage.records.payouts import dividend_lines
 from volbal.storage.records.positions import (
     all_positions,
     configurations,
@@ -73,6 +84,18 @@ from volbal.storage.records.prices import (
     store_quote,
     store_series,
 )
+from volbal.storage.records.queries import (
+    delete_query,
+    saved_queries,
+    store_query,
+    view_columns,
+)
+from volbal.storage.records.timeline import (
+    count_log_lines,
+    decision_numbers,
+    log_lines,
+    log_types,
+)
 from volbal.storage.records.values import Connection
 
 __all__ = [
@@ -83,15 +106,26 @@ __all__ = [
     "all_valuations",
     "bars_of",
     "configurations",
+    "count_log_lines",
+    "decision_numbers",
     "delete_bars",
     "delete_preset",
     "delete_price_dividends",
     "delete_price_splits",
+    "delete_query",
     "delete_series",
     "dividend_entries",
+    "dividend_lines",
     "dividends_of",
     "entries_after",
     "events_of",
+    "every_last_close",
+    "every_open_order",
+    "every_order_count",
+    "every_quote",
+    "every_unpaid_dividend",
+    "every_valuation",
+    "fees_and_dividends",
     "fills_of",
     "fills_with_entries",
     "find_dividend",
@@ -115,13 +149,17 @@ __all__ = [
     "insert_price_splits",
     "insert_valuation",
     "last_bar",
+    "last_decision",
     "last_event",
+    "log_lines",
+    "log_types",
     "orders_of",
     "orders_today_and_open",
     "presets",
     "price_dividends_of",
     "price_splits_of",
     "quantity_before",
+    "saved_queries",
     "store_accrual",
     "store_announcement",
     "store_balance",
@@ -131,8 +169,10 @@ __all__ = [
     "store_payment",
     "store_preset",
     "store_price",
+    "store_query",
     "store_quote",
     "store_series",
     "unpaid_dividends",
     "valuations_of",
+    "view_columns",
 ]
