@@ -47,19 +47,28 @@ def fetch_inputs(database: running.Database) -> None:
 def arrive(symbols: Sequence[str]) -> None:
     """Take up the symbol of a link in any case; one without prices is offered to be fetched."""
     asked = st.query_params.get(SYMBOL, "")
-    if asked and asked not in symbols:
-        if asked.upper() in symbols:
-            st.query_params[SYMBOL] = asked.upper()
-        else:
-            st.info(
-                f"There are no prices of {asked} here yet: fetch them, or import a file.",
-                icon=":material/search:",
-            )
+    if not asked or asked in symbols:
+        return
+    if asked.upper() in symbols:
+        st.session_state[SYMBOL] = asked.upper()
+    else:
+        st.session_state.setdefault(WANTED, asked.upper())
+        st.info(
+            f"There are no prices of {asked.upper()} here yet: fetch them, or import a file.",
+            icon=":material/search:",
+        )
+
+
+def keep_possible(name: str, options: Sequence[str]) -> None:
+    """Another window may have deleted what an input still shows: then the first one is shown."""
+    if st.session_state.get(name, options[0]) not in options:
+        st.session_state[name] = options[0]
 
 
 def chosen(found: Sequence[Coverage]) -> Coverage:
     """The series to look at."""
     symbols = list(dict.fromkeys(one.symbol for one in found))
+    keep_possible(SYMBOL, symbols)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         symbol = st.selectbox(
             "Look at",
@@ -71,6 +80,7 @@ def chosen(found: Sequence[Coverage]) -> Coverage:
         )
         intervals = [one.interval for one in found if one.symbol == symbol]
         if len(intervals) > 1:
+            keep_possible(INTERVAL, intervals)
             interval = st.segmented_control(
                 "Interval shown",
                 intervals,
@@ -111,9 +121,11 @@ def draw(one: Coverage) -> None:
 
 
 def delete(symbol: str, interval: str) -> str:
-    """Forget a stored series and say so."""
+    """Forget a stored series and say so, also where the page is scrolled down to its button."""
     market_data.delete(running.database(), symbol, interval)
-    return f"The stored {interval} prices of {symbol} are deleted."
+    sentence = f"The stored {interval} prices of {symbol} are deleted."
+    st.toast(sentence, icon=":material/delete:")
+    return sentence
 
 
 st.title("Data")
@@ -122,12 +134,13 @@ st.caption(
     "volbal. What is fetched from Yahoo is for your own use and stays on this machine."
 )
 with acting.records() as records:
+    arrive([one.symbol for one in series.covered(str(records.path), records.commits)])
     fetch_inputs(records)
-    with st.expander("Import a file", icon=":material/upload_file:"):
+    with st.container():
+        acting.show_said()
+    with st.expander("Import a file", icon=":material/upload_file:", key=f"{PAGE}.import"):
         bringing.inputs()
-    acting.show_said()
     everything = series.covered(str(records.path), records.commits)
-    arrive([one.symbol for one in everything])
     series.show_all(everything)
     st.subheader("Prices")
     draw(chosen(everything))

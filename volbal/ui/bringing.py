@@ -13,6 +13,7 @@ from volbal.market.validation import InvalidPrices
 from volbal.services import price_import, running
 from volbal.services.price_import import Import
 from volbal.ui import acting, tables
+from volbal.ui.series import bar_columns
 
 PAGE = "data"
 TURN, ORDER = f"{PAGE}.file.turn", f"{PAGE}.file.order"
@@ -114,7 +115,9 @@ def _show(looked_at: Import, file_id: str) -> None:
         st.caption(f"and {len(looked_at.findings) - SHOWN:,} more, to be seen under Checks.")
     bars = history.bars.reset_index()
     ends = bars if len(bars) <= 2 * SHOWN else pd.concat([bars.head(SHOWN), bars.tail(SHOWN)])
-    tables.show(ends, f"{PAGE}-preview", alt="The first and the last bars of the file")
+    tables.show(
+        ends, f"{PAGE}-preview", bar_columns(history), alt="The first and the last bars of the file"
+    )
     st.button(
         f"Save {history.symbol}",
         key=f"{PAGE}.save-{file_id}",

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from volbal.errors import VolbalError
 from volbal.market.inspection import Finding, findings
-from volbal.market.model import PriceHistory
+from volbal.market.model import DAILY, PriceHistory
 from volbal.services import market_data, running
 from volbal.services.market_data import Coverage
 from volbal.services.running import Database
@@ -103,22 +104,21 @@ def fetch(database: Database, names: Sequence[str], interval: str) -> str | None
     """
     from volbal.market.yahoo import Offline, RateLimited
 
-    bar, last = st.progress(0.0), None
+    bar, last, told = st.progress(0.0), None, []
     for done, name in enumerate(names):
         bar.progress(done / len(names), f"Asking Yahoo for {name}, {done + 1} of {len(names)}")
         try:
-            told = market_data.refresh(database, market_data.yahoo(), name, interval, acting.now())
+            got = market_data.refresh(database, market_data.yahoo(), name, interval, acting.now())
         except (Offline, RateLimited) as error:
             acting.say("error", f"{error} What is stored stays as it is and goes on being used.")
             break
         except VolbalError as error:
             acting.say("error", str(error))
         else:
-            last = told.symbol
-            odd = "".join(f"\n- {finding}" for finding in told.findings)
-            acting.say(
-                "success", told.sentence + (f"\n\nOdd about the new rows:{odd}" if odd else "")
-            )
+            last = got.symbol
+            told += [got.sentence, *(f"Odd and left as it is: {one}" for one in got.findings)]
+    if told:
+        acting.say("success", told[0] if len(told) == 1 else "\n".join(f"- {one}" for one in told))
     bar.empty()
     return last
 
@@ -166,17 +166,21 @@ def _show_bars(history: PriceHistory, key: str, name: str) -> None:
     bars = history.bars.reset_index()
     if len(bars) > MOST_ROWS:
         st.caption(f"The newest {MOST_ROWS} of {len(bars):,}; a download has all.")
-    daily = history.provenance.interval == "1d"
+    newest = bars.iloc[::-1].head(MOST_ROWS)
+    tables.show(newest, key, bar_columns(history), alt=f"Bars of {name}", height=390)
+    tables.downloads(bars, f"{name}-bars", f"{key}-downloads")
+
+
+def bar_columns(history: PriceHistory) -> dict[str, Any]:
+    """How the columns of bars are titled and written."""
+    daily = history.provenance.interval == DAILY
     times = st.column_config.DateColumn if daily else st.column_config.DatetimeColumn
     prices = {
         column: st.column_config.NumberColumn(column.title(), format="%.4f")
         for column in ("open", "high", "low", "close")
     }
     volume = st.column_config.NumberColumn("Volume", format="localized")
-    config = {"time": times("Date" if daily else "Time"), **prices, "volume": volume}
-    newest = bars.iloc[::-1].head(MOST_ROWS)
-    tables.show(newest, key, config, alt=f"Bars of {name}", height=390)
-    tables.downloads(bars, f"{name}-bars", f"{key}-downloads")
+    return {"time": times("Date" if daily else "Time"), **prices, "volume": volume}
 
 
 def _show_dividends(history: PriceHistory, key: str, name: str) -> None:
