@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from yahoo_server import serving
 
 expect.set_options(timeout=15_000)  # a busy machine must not fail a test
 
@@ -51,7 +52,14 @@ def wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> 
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def yahoo_url() -> Iterator[str]:
+    """Address of a server that speaks for Yahoo and has the bundled prices."""
+    with serving() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory, yahoo_url: str) -> Iterator[str]:
     """Address of volbal, started as a user starts it."""
     port, folder = free_port(), tmp_path_factory.mktemp("server")
     log, records = folder / "server.log", str(folder / "volbal.duckdb")
@@ -61,7 +69,7 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server = subprocess.Popen(
             command + options,
             cwd=ROOT,
-            env=os.environ | {"VOLBAL_DB": records},
+            env=os.environ | {"VOLBAL_DB": records, "VOLBAL_YAHOO_URL": yahoo_url},
             stdout=output,
             stderr=output,
         )
