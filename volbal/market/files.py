@@ -109,8 +109,9 @@ def _read_rows(table: Table, order: DateOrder | None) -> _Rows:
         column: numbers(column.title(), cells, mark, bad, required=column == "close")
         for column, cells in there.items()
     }
-    empty = [""] * len(table.places)
-    paid = dates(name, "Pay date", table.columns.get(PAY_DATE, empty), order, bad)
+    paid = pd.DatetimeIndex([pd.NaT] * len(times)).as_unit("s")
+    if PAY_DATE in table.columns:
+        paid = dates(name, "Pay date", table.columns[PAY_DATE], order, bad)
     if bad:
         raise InvalidPrices(name, [BadRow(table.places[at], why) for at, why in sorted(bad)])
     rows = _Rows(name, times, columns, paid, list(table.places), ())

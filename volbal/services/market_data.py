@@ -5,7 +5,7 @@ Prices come from the store first, then from those bundled with volbal; only `ref
 is handed out says where it comes from and how old it is. `now` is the moment of the call, aware.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -140,25 +140,36 @@ def coverage(database: Database) -> list[Coverage]:
     """Every series that `history` gives, by symbol and interval; a stored one hides a bundled."""
     with database.read() as connection:
         stored = [
-            _coverage(price_store.assembled(connection, series), series)
-            for series in records.all_series(connection)
+            replace(
+                _coverage_of(database, one.symbol, one.interval, one.source, one.revision),
+                fetched_at=one.fetched_at,
+            )
+            for one in records.all_series(connection)
         ]
     hidden = {one.symbol for one in stored if one.interval == DAILY}
     bundled = [
-        _coverage(BUNDLED.history(symbol), None)
+        _coverage(BUNDLED.history(symbol), BUNDLED.name)
         for symbol in BUNDLED.symbols()
         if symbol not in hidden
     ]
     return sorted(stored + bundled, key=lambda one: (one.symbol, one.interval))
 
 
-def _coverage(history: PriceHistory, series: StoredSeries | None) -> Coverage:
+@lru_cache(maxsize=1024)
+def _coverage_of(
+    database: Database, symbol: str, interval: str, source: str, revision: int
+) -> Coverage:
+    """Of a stored series; as long as its revision is the same, so is this."""
+    return _coverage(history(database, symbol, interval), source)
+
+
+def _coverage(history: PriceHistory, source: str) -> Coverage:
     return Coverage(
         history.symbol,
         history.provenance.interval,
-        series.source if series else BUNDLED.name,
+        source,
         history.provenance.basis,
-        series.fetched_at if series else None,
+        None,
         history.first_date,
         history.last_date,
         len(history.bars),
