@@ -44,6 +44,7 @@ def test_prices_are_fetched_listed_simulated_and_deleted(run: Run, monkeypatch) 
         ["MSFT", "1d", "2000-03-01", "2014-12-31", "3,733"],
     ]
     assert "Prices: stored: Yahoo, fetched " in run("simulate", "KO")[1]
+    assert "There are no 1h prices of KO" in run("simulate", "KO", "--interval", "1h")[2]
     assert run("prices", "delete", "KO")[:2] == (0, "The 1d prices of KO are deleted.\n")
     assert "Prices: bundled: " in run("simulate", "KO")[1]
 
@@ -73,6 +74,7 @@ def test_a_file_is_imported_under_its_own_name_once_its_dates_are_clear(
 
 def test_simulating_makes_no_records(run: Run, tmp_path: Path) -> None:
     assert run("simulate", "KO")[0] == 0
+    assert run("simulate", "KO", "--interval", "1h")[0] == 2
     assert list(tmp_path.iterdir()) == []
 
 

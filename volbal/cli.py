@@ -146,6 +146,7 @@ def _add_setup(command: argparse.ArgumentParser) -> None:
     command.add_argument("symbol", help="a stored or bundled symbol, or any name for --prices")
     command.add_argument("--prices", type=Path, metavar="FILE", help="CSV or Parquet of bars")
     _add_date_order(command)
+    _add_interval(command)
     command.add_argument("--policy", type=Path, metavar="FILE", help="policy as .json or .toml")
     command.add_argument(
         "--set",
@@ -274,7 +275,8 @@ def _prices_delete(options: argparse.Namespace) -> int:
 def _history(options: argparse.Namespace) -> PriceHistory:
     if options.prices:
         return read_prices(options.prices, options.symbol, options.dates)
-    found, problem = price_commands.known_history(Settings.from_environment(), options.symbol)
+    settings = Settings.from_environment()
+    found, problem = price_commands.known_history(settings, options.symbol, options.interval)
     if problem:
         print(f"volbal: {problem}", file=sys.stderr)
     return found

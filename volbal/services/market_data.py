@@ -24,7 +24,7 @@ from volbal.services.price_fetch import Refreshed
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
-from volbal.storage.rows import StoredClose, StoredQuote, StoredSeries
+from volbal.storage.rows import StoredClose, StoredQuote
 
 if TYPE_CHECKING:  # yfinance is slow to import: not before the first fetch
     from volbal.market.yahoo import UpcomingDividend, YahooPrices

@@ -15,20 +15,27 @@ from volbal.storage.database import Database
 from volbal.storage.session import opened
 
 
-def known_history(settings: Settings, symbol: str) -> tuple[PriceHistory, str]:
+def known_history(settings: Settings, symbol: str, interval: str) -> tuple[PriceHistory, str]:
     """Stored prices, else bundled ones; and why the stored ones could not be looked at, if so.
 
     Makes no records where there are none. Raises PriceUnavailable.
     """
-    if not settings.database.exists():
-        return market_data.BUNDLED.history(symbol), ""
-    database = Database(settings.database, timeout=settings.busy_timeout)
-    try:
-        database.open()
-    except VolbalError as error:
-        return market_data.BUNDLED.history(symbol), f"Only bundled prices were looked at. {error}"
-    with contextlib.closing(database):
-        return market_data.history(database, symbol), ""
+    problem = ""
+    if settings.database.exists():
+        database = Database(settings.database, timeout=settings.busy_timeout)
+        try:
+            database.open()
+        except VolbalError as error:
+            problem = f"Only bundled prices were looked at. {error}"
+        else:
+            with contextlib.closing(database):
+                return market_data.history(database, symbol, interval), ""
+    if interval != DAILY:
+        raise PriceUnavailable(
+            f"There are no {interval} prices of {symbol} here: fetch them with "
+            f"python -m volbal prices refresh {symbol} --interval {interval}. {problem}".rstrip()
+        )
+    return market_data.BUNDLED.history(symbol), problem
 
 
 def list_text(settings: Settings, today: date) -> list[list[str]]:
