@@ -99,9 +99,11 @@ def draw(one: Coverage) -> None:
     revision = prices.revisions().get((one.symbol, one.interval), 0)
     path = str(running.database().path)
     history, odd = series.looked_into(one.symbol, one.interval, revision, path)
+    now = acting.now()
+    facts = (series.freshness(one, now), one.basis, series.exchange_text(one, now))
     st.markdown(
         f"**{one.symbol} · {one.interval} · {one.first_date} to {one.last_date}** · "
-        f"{series.freshness(one, acting.now())} · {one.basis}  \n"
+        f"{' · '.join(filter(None, facts))}  \n"
         f"From {history.provenance.source}"
     )
     if one.is_stored:

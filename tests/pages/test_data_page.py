@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from yahoo_server import YahooServer, serving
 
 from volbal.services import market_data, price_import, running
+from volbal.ui import series as series_ui
 
 NOW = datetime(2015, 1, 4, 16, tzinfo=UTC)  # a Sunday; the bundle of KO ends on 2014-12-31
 
@@ -192,3 +193,18 @@ def test_simulate_uses_what_was_stored_and_again_when_it_changes(open_page) -> N
         database, price_import.preview(database, "x.csv", content.replace(b",12", b",9"), "X"), NOW
     )
     assert app.run().metric[0].value != first
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        ("2026-11-27T15:00", "the exchange is open until 13:00, an early close"),
+        ("2026-11-27T19:00", "the exchange is closed, next session 2026-11-30"),
+        ("2026-11-26T15:00", "the exchange is closed, next session 2026-11-27"),  # Thanksgiving
+        ("2026-11-30T14:00", "the exchange is closed, next session 2026-11-30"),  # 9:00
+        ("2026-11-30T15:00", "the exchange is open until 16:00"),
+    ],
+)
+def test_the_page_knows_when_the_exchange_trades(moment: str, text: str) -> None:
+    one = market_data.coverage(running.database())[0]
+    assert series_ui.exchange_text(one, datetime.fromisoformat(f"{moment}+00:00")) == text

@@ -97,6 +97,20 @@ def freshness(one: Coverage, now: datetime) -> str:
     return f"{behind:,} {'session' if behind == 1 else 'sessions'} behind"
 
 
+def exchange_text(one: Coverage, now: datetime) -> str:
+    """Whether the exchange of a series trades now; empty where that is not known."""
+    calendar = one.calendar
+    if calendar is None or not calendar.knows(calendar.date_of(now)):
+        return ""
+    today = calendar.date_of(now)
+    if calendar.is_open(now):
+        early = ", an early close" if calendar.closes_early(today) else ""
+        return f"the exchange is open until {calendar.hours(today)[1]:%H:%M}{early}"
+    ahead = calendar.is_session(today) and now < calendar.hours(today)[0]
+    following = today if ahead else calendar.next_session(today)
+    return f"the exchange is closed, next session {following}"
+
+
 def fetch(database: Database, names: Sequence[str], interval: str) -> str | None:
     """Fetch symbols one by one, showing how far it is; what came of each is said.
 
