@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -77,6 +78,15 @@ def served(records: Path) -> Iterator[str]:
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of volbal without any position."""
     with served(tmp_path_factory.mktemp("server") / "volbal.duckdb") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def book_url(large_book: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of volbal over a large book."""
+    records = tmp_path_factory.mktemp("book") / "volbal.duckdb"
+    shutil.copy(large_book, records)
+    with served(records) as address:
         yield address
 
 

@@ -85,12 +85,14 @@ def test_the_timeline_takes_its_filters_from_the_link(open_page) -> None:
     (line,) = app.expander
     assert line.label.startswith("15\\:00 **KO 1** :blue-badge[BUY] BUY 5.234455 shares")
     app.button[0].click().run()
-    assert "**8** events" in words(app)  # what the services of `some` record
+    # opened, announced, evaluated, ordered, filled; accrued, evaluated, ordered, cancelled
+    assert "**9** events" in words(app)
 
 
 def test_executed_is_what_moved_the_book_and_the_decision_behind_a_fill(open_page) -> None:
     some()
-    open_page("timeline", {"show": "Executed"})
+    app = open_page("timeline", {"executed": "true"})
+    assert "**4** events" in words(app)
     found = timeline.table(running.database(), timeline.LogFilter(executed_only=True))
     assert list(found["type"]) == ["dividend_accrued", "fill", "evaluation", "opened"]
 

@@ -25,7 +25,7 @@ def cards(results: Mapping[str, Simulation]) -> None:
     for name, result in results.items():
         grid.metric(
             name,
-            metric_text(main, result.metrics[main.name]),
+            f"{metric_text(main, result.metrics[main.name])} a year",
             metric_text(beside, result.metrics[beside.name]),
             delta_color="off",
             delta_arrow="off",
