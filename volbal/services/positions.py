@@ -39,7 +39,7 @@ from volbal.services.book import Attempt, Since
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
-from volbal.storage.rows import Event
+from volbal.storage.rows import Event, StoredEntry
 
 FINEST_SHARE: Final = Decimal("0.000001")
 """Fractions of a share as brokers count them."""
@@ -349,6 +349,13 @@ def returns(database: Database, position_id: int) -> Performance:
     with database.read() as connection:
         book.position(connection, position_id)
         return performance(records.valuations_of(connection, position_id))
+
+
+def ledger(database: Database, position_id: int) -> list[StoredEntry]:
+    """Every line of its ledger, oldest first. Raises PositionNotFound."""
+    with database.read() as connection:
+        book.position(connection, position_id)
+        return records.entries_of(connection, position_id)
 
 
 def valuations(database: Database, position_id: int) -> list[Valuation]:

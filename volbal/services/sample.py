@@ -39,35 +39,30 @@ CELLS: Final = (
 )
 
 
-def position_ids(database: Database) -> frozenset[int]:
-    """The positions that are the sample. A removal that was cut off is finished first."""
+def finish_removal(database: Database) -> None:
+    """Finish a removal that was cut off; nothing where none was."""
     with database.read() as connection:
-        found = records.samples(connection)
-    if any(found.values()):
+        is_going = any(records.samples(connection).values())
+    if is_going:
         remove(database)
-        return frozenset()
-    return frozenset(found)
 
 
 def add(database: Database, now: datetime, progress: Progress | None = None) -> None:
-    """Open the sample, let its autopilots live through the bundled prices; again adds nothing.
+    """Open the sample and let its autopilots live through the bundled prices.
 
-    progress: called with the part done, up to 1.
+    Again adds nothing, and finishes what was cut off. progress: called with the part done, to 1.
     """
     for number, cell in enumerate(CELLS):
-        position_id = _opened(database, cell)
-        if position_id is None:
-            continue
 
         def told(done: int, of: int, number: int = number) -> None:
             if progress is not None:
                 progress((number + done / of) / len(CELLS))
 
-        autopilot.catch_up(database, position_id, now, told)
+        autopilot.catch_up(database, _opened(database, cell), now, told)
 
 
-def _opened(database: Database, cell: Cell) -> int | None:
-    """The number of the new position; None where the sample has one of that symbol."""
+def _opened(database: Database, cell: Cell) -> int:
+    """The number of the cell's position, opened where it is not there yet."""
     first = _first_bar(cell.symbol)
     at = first.closed_at
     quantity, cash = positions.bought(cell.capital, Decimal("0.5"), first.close, 0)
@@ -75,9 +70,9 @@ def _opened(database: Database, cell: Cell) -> int | None:
     configuration = Configuration(PRESETS[cell.preset])
     with database.write() as connection:
         samples = records.samples(connection)
-        known = (one for one in records.all_positions(connection) if one.position_id in samples)
-        if any(one.ticker == cell.symbol for one in known):
-            return None
+        for known in records.all_positions(connection):
+            if known.position_id in samples and known.ticker == cell.symbol:
+                return known.position_id
         position = positions.opened(connection, cell.symbol, opening, configuration, "sample", at)
         records.insert_sample(connection, position.position_id)
         autopilot.switched(connection, position.position_id, True, at)
@@ -94,7 +89,7 @@ def remove(database: Database) -> None:
     """Delete the sample's positions with all that is theirs, and nothing else.
 
     Three transactions, as DuckDB lets no row go together with one that refers to it; one that is
-    cut off is finished by the next look at the sample.
+    cut off is finished by `finish_removal`.
     """
     with database.lease():
         for step in (

@@ -136,9 +136,12 @@ def next_action(row: Row) -> str:
     if row.open_orders:
         order = row.open_orders[0]
         return f"Order {order.order_id} is open: {escape(str(order.order))}"
-    return "Next: " + " or ".join(
+    nearest = " or ".join(
         _rung(rung) for rung in (row.next_down, row.next_up) if rung is not None
     )
+    skipped = decision is not None and decision.action is Action.SKIP
+    reason = decision.reason.value.replace("_", " ") if decision is not None else ""
+    return f"No order now: {reason}. Next: {nearest}" if skipped else f"Next: {nearest}"
 
 
 def _rung(rung: Rung) -> str:
@@ -156,7 +159,7 @@ def _figures(row: Row) -> str:
         ("Value", value),
         ("Return", _ratio(earned.time_weighted)),
         ("Stock", _ratio(earned.stock)),
-        ("Excess", _ratio(earned.excess)),
+        ("Against it", _ratio(earned.excess)),
         ("Dividends", money(row.received)),
         ("Receivable", money(balance.receivable)),
     )

@@ -13,6 +13,7 @@ import pandas as pd
 from volbal.domain.policy import Policy
 from volbal.engine.metrics import Metric
 from volbal.formatting import axis_expression, percent, percent_points
+from volbal.services.course import Course
 from volbal.services.research import BENCHMARKS
 
 Option = dict[str, Any]
@@ -95,6 +96,52 @@ def rule_chart(
         "Anchor",
         {"name": "Buy", "icon": "triangle"},
         {"name": "Sell", "icon": "path://M0 0 L10 0 L5 8 Z"},
+    ]
+    option["legend"]["itemHeight"] = 8
+    return option, height
+
+
+def course_chart(course: Course, policy: Policy, height: int = 520) -> tuple[Option, int]:
+    """Price, anchor and trigger levels with fills and dividends; the stock share below.
+
+    Returns the option and its height in pixels.
+    """
+    frame = course.days.assign(stock_share=percent_points(course.days["stock_share"]))
+    sides = [course.fills.loc[course.fills["side"] == side] for side in ("BUY", "SELL")]
+    option = _two_panels(frame, ("Price", "Stock share"), height, 0.64)
+    option["dataset"] += [{"source": marks} for marks in (*sides, course.dividends)]
+    option["yAxis"][0]["scale"] = True
+    option["yAxis"][1] |= {"min": 0, "max": 100, "interval": 25}
+    option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
+    steps = [
+        _line(column, name, colour, 1.0, 0, PRICE) | {"step": "end"}
+        for column, name, colour in (
+            ("anchor", "Anchor", VIOLET),
+            ("buy_level", "Buys at", BLUE),
+            ("sell_level", "Sells at", ORANGE),
+        )
+    ]
+    for level in steps[1:]:
+        level["lineStyle"] |= {"type": "dashed"}
+    share = _line("stock_share", "Stock share", BLUE, 1.4, 1, PERCENT)
+    share["markLine"] = _guardrails(policy)
+    size = 9 if len(course.fills) <= CROWDED else 6
+    option["series"] = [
+        _line("price", "Price", SLATE, 1.6, 0, PRICE),
+        *steps,
+        _marks("Buy", 1, BLUE, 0, size),
+        _marks("Sell", 2, ORANGE, 180, size),
+        _marks("Dividend", 3, GREEN, 0, size) | {"symbol": "diamond"},
+        share,
+    ]
+    option["legend"]["data"] = [
+        "Price",
+        "Anchor",
+        "Buys at",
+        "Sells at",
+        {"name": "Buy", "icon": "triangle"},
+        {"name": "Sell", "icon": "path://M0 0 L10 0 L5 8 Z"},
+        {"name": "Dividend", "icon": "diamond"},
     ]
     option["legend"]["itemHeight"] = 8
     return option, height

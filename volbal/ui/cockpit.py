@@ -20,7 +20,7 @@ from volbal.services import overview, positions, trading
 from volbal.services.overview import Row
 from volbal.services.running import Database
 from volbal.services.trading import LatestEvaluation
-from volbal.ui import acting, cards, portfolio
+from volbal.ui import acting, cards, holdings, portfolio
 
 NEW = "new"
 
@@ -64,10 +64,12 @@ def draw(database: Database, position_id: int) -> None:
     row = overview.row(database, position_id, now)
     st.html(cards.STYLE)
     with st.container(border=True):
-        portfolio.badges(row)
+        with st.container(horizontal=True, gap="small"):
+            portfolio.badges(row)
         st.html(cards.card(row, now))
     if row.position.balance.is_open:
         _draw_decision(database, row, now)
+    holdings.draw(database, row, now)
 
 
 def _draw_decision(database: Database, row: Row, now: datetime) -> None:

@@ -128,6 +128,25 @@ def valuations_of(connection: Connection, position_id: int) -> list[Valuation]:
     return [Valuation(aware(at), *rest) for at, *rest in rows]
 
 
+def holdings_of(
+    connection: Connection, position_id: int
+) -> list[tuple[datetime, Decimal | None, Decimal, Decimal, Decimal]]:
+    """When it was valued, oldest first: time, price, quantity, cash, receivable."""
+    rows = connection.execute(
+        """
+        select valued_at, price, quantity, cash, receivable
+        from valuations
+        where position_id = ?
+        order by valuation_id
+        """,
+        [position_id],
+    ).fetchall()
+    return [
+        (aware(at), price, quantity, cash, receivable)
+        for at, price, quantity, cash, receivable in rows
+    ]
+
+
 def all_valuations(connection: Connection) -> list[StoredValuation]:
     rows = connection.execute(
         """
