@@ -138,14 +138,16 @@ def catch_up(
     return CaughtUp(len(bars), orders)
 
 
-def catch_up_all(database: Database, now: datetime) -> dict[int, CaughtUp]:
+def catch_up_all(
+    database: Database, now: datetime, progress: Progress | None = None
+) -> dict[int, CaughtUp]:
     """Every autopilot that is on, by position; one without prices waits for them."""
     with database.read() as connection:
         on = records.running_autopilots(connection)
     found = {}
     for autopilot in on:
         try:
-            found[autopilot.position_id] = catch_up(database, autopilot.position_id, now)
+            found[autopilot.position_id] = catch_up(database, autopilot.position_id, now, progress)
         except PriceUnavailable as error:
             found[autopilot.position_id] = CaughtUp(0, 0, str(error))
     return found
@@ -153,11 +155,23 @@ def catch_up_all(database: Database, now: datetime) -> dict[int, CaughtUp]:
 
 def watch(stop: threading.Event, now: Callable[[], datetime]) -> None:
     """Catch up whenever there are new bars, until `stop` is set; asks no network."""
-    while not stop.wait(WATCH_SECONDS):
+
+    def go_on(_: int, __: int) -> None:
+        if stop.is_set():
+            raise _Stopped
+
+    while not stop.is_set():
         try:
-            catch_up_all(running.database(), now())
+            catch_up_all(running.database(), now(), go_on)
         except VolbalError as error:
             LOG.warning("The autopilots wait. %s", error)
+        except _Stopped:
+            return
+        stop.wait(WATCH_SECONDS)
+
+
+class _Stopped(Exception):
+    """The server ends; the bars that are left wait for its next start."""
 
 
 def _live_through(connection: Connection, position_id: int, bar: Bar) -> int:

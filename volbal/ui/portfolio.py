@@ -182,7 +182,7 @@ def heading(row: Row) -> None:
         st.page_link(
             POSITION,
             label=f"**{name_of(row)}**",
-            icon=":material/open_in_new:",
+            icon=":material/arrow_forward:",
             query_params={"id": str(row.position.position_id)},
         )
         badges(row)
