@@ -42,7 +42,7 @@ LIBRARY_HOMES = {
     "fastapi_offline": ("volbal/api/documentation.py",),
 }
 STANDARD_ONLY = {
-    "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "hashlib", "json",
+    "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "hashlib", "itertools", "json",
     "math", "numbers", "types", "typing", "volbal",
 }  # fmt: skip
 

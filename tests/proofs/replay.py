@@ -23,7 +23,6 @@ NYSE = calendar_of()
 assert NYSE is not None
 
 
-
 @dataclass(frozen=True)
 class Story:
     """What happens: prices at exchange-local times, dividends, and who holds what at the start."""

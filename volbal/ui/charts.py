@@ -503,7 +503,8 @@ def answer_chart(frame: pd.DataFrame, kind: str, x: str, y: str, by: str | None)
     encoding: dict[str, Any] = {"x": across, "y": alt.Y("y:Q", title=y), "tooltip": hints}
     if by:
         encoding["color"] = alt.Color("by:N", title=by)
-    return marks[kind].encode(**encoding).properties(height=420)
+    drawn: alt.Chart = marks[kind].encode(**encoding).properties(height=420)
+    return drawn
 
 
 def comparison_chart(
@@ -514,13 +515,13 @@ def comparison_chart(
     curves: index date, columns (name, "value") and (name, "drawdown"), at most five names.
     number: how a value is written. Returns the option and its height in pixels.
     """
-    names = list(dict.fromkeys(name for name, _ in curves.columns))
+    names = list(dict.fromkeys(map(str, curves.columns.get_level_values(0))))
     shown = pd.DataFrame({"date": curves.index})
     for place, name in enumerate(names):
         shown[f"value{place}"] = curves[name, "value"].to_numpy()
         shown[f"fall{place}"] = percent_points(curves[name, "drawdown"]).to_numpy()
     option = _two_panels(shown, (title, "Drawdown"), height, 0.72)
-    option["yAxis"][0]["scale"] = True
+    option["yAxis"][0] |= {"scale": True, "axisLabel": {"color": LABEL, "showMinLabel": False}}
     option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
     option["yAxis"][1]["max"] = 0
     colours = (BLUE, ORANGE, GREEN, VIOLET, SLATE)

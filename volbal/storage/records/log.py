@@ -92,9 +92,18 @@ def last_decision(connection: Connection, position_id: int) -> StoredDecision | 
     if row is None:
         return None
     decision = Decision(
-        Action(row[9]),
-        Reason(row[10]),
-        *row[11:21],
+        action=Action(row[9]),
+        reason=Reason(row[10]),
+        price=row[11],
+        price_source=row[12],
+        price_age=row[13],
+        anchor=row[14],
+        distance=row[15],
+        buy_level=row[16],
+        sell_level=row[17],
+        equity=row[18],
+        stock_share=row[19],
+        stock_share_after=row[20],
         sizing=Sizing(*row[4:9]),
         order=None if row[2] is None else Order(Side(row[2]), row[3]),
         notional=row[21],
