@@ -31,6 +31,9 @@ if TYPE_CHECKING:  # yfinance is slow to import: not before the first fetch
 
 BUNDLED: Final = BundledPrices()
 
+YAHOO: Final = "Yahoo"
+"""The source of series that `refresh` made, `YahooPrices.name`."""
+
 LIVE_FOR: Final = timedelta(minutes=15)
 """How long after it was fetched a quote may be called live."""
 
@@ -51,6 +54,16 @@ def known_symbols(database: Database) -> tuple[str, ...]:
     """Symbols with daily prices, stored or bundled, in alphabetical order."""
     stored = {symbol for symbol, interval in revisions(database) if interval == DAILY}
     return tuple(sorted(stored | set(BUNDLED.symbols())))
+
+
+def fetched_symbols(database: Database, interval: str) -> tuple[str, ...]:
+    """Symbols whose stored series of `interval` was fetched, so that `refresh` can lengthen it."""
+    with database.read() as connection:
+        return tuple(
+            series.symbol
+            for series in records.all_series(connection)
+            if series.interval == interval and series.source == YAHOO
+        )
 
 
 def revisions(database: Database) -> dict[tuple[str, str], int]:
@@ -164,7 +177,7 @@ def refresh(
         with database.read() as connection:
             series = records.find_series(connection, name, interval)
             stored = None if series is None else price_store.assembled(connection, series)
-        if series is not None and series.source != yahoo.name:
+        if series is not None and series.source != YAHOO:
             raise InvalidInput(
                 "symbol",
                 f"the {interval} prices of {name} were imported from {series.source}",
@@ -177,7 +190,7 @@ def refresh(
         with database.write() as connection:
             # Another thread may have refreshed it meanwhile: then look again at what is stored.
             if records.find_series(connection, name, interval) == series:
-                update.store(connection, yahoo.name, now)
+                update.store(connection, YAHOO, now)
                 return update.told
 
 
@@ -305,7 +318,7 @@ def refresh_quote(
         seen.session,
         seen.currency,
         seen.previous_close,
-        yahoo.name,
+        YAHOO,
         now,
     )
     with database.write() as connection:

@@ -92,8 +92,8 @@ def last_decision(connection: Connection, position_id: int) -> StoredDecision | 
     if row is None:
         return None
     decision = Decision(
-        action=Action(row[9]),
-        reason=Reason(row[10]),
+        Action(row[9]),
+        Reason(row[10]),
         price=row[11],
         price_source=row[12],
         price_age=row[13],
