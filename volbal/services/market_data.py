@@ -16,7 +16,7 @@ from volbal.domain.money import PRICE, from_float
 from volbal.domain.quotes import Quote
 from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.market.bundled import BundledPrices
-from volbal.market.inspection import missing_sessions
+from volbal.market.inspection import calendar_for, missing_sessions
 from volbal.market.model import DAILY, PriceHistory, as_symbol
 from volbal.market.sessions import EXCHANGE, NEW_YORK, SESSION_CLOSES, Calendar, calendar_of
 from volbal.services import price_fetch, price_store
@@ -101,8 +101,8 @@ def history(database: Database, symbol: str, interval: str = DAILY) -> PriceHist
 class Coverage:
     """What one series has. fetched_at: None for bundled prices.
 
-    gaps: sessions between its first and last date without a bar. has_ohlc: every bar has an
-    open, a high and a low.
+    gaps: sessions between its first and last date without a bar. calendar: of where it trades,
+    None where nothing is known of its sessions. has_ohlc: every bar has an open, a high and a low.
     """
 
     symbol: str
@@ -117,6 +117,7 @@ class Coverage:
     dividends: int
     splits: int
     has_ohlc: bool
+    calendar: Calendar | None
 
     @property
     def is_stored(self) -> bool:
@@ -126,6 +127,13 @@ class Coverage:
     def age(self, today: date) -> int:
         """Calendar days from the last bar to `today`."""
         return (today - self.last_date).days
+
+    def behind(self, now: datetime) -> int | None:
+        """Sessions that have closed since the last bar; None where they are not known."""
+        if self.calendar is None or not self.calendar.knows(self.calendar.date_of(now)):
+            return None
+        finished = self.calendar.last_finished(now)
+        return len(self.calendar.missing((self.last_date,), self.last_date, finished))
 
 
 def coverage(database: Database) -> list[Coverage]:
@@ -158,6 +166,7 @@ def _coverage(history: PriceHistory, series: StoredSeries | None) -> Coverage:
         len(history.dividends),
         len(history.splits),
         history.has_ohlc,
+        calendar_for(history),
     )
 
 
