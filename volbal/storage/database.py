@@ -101,6 +101,11 @@ class Database:
         """Does this process hold the file?"""
         return path.absolute() in cls._open
 
+    @classmethod
+    def of_this_process(cls, path: Path) -> "Database | None":
+        """The one that this process has open for the file, if any."""
+        return cls._open.get(path.absolute())
+
     def close(self) -> None:
         """Let go of the file, after the block that holds it now."""
         self._refuse_in_block("close()")

@@ -28,7 +28,12 @@ def opened(settings: Settings) -> Iterator[Database]:
 
 
 def refresh_snapshot(settings: Settings) -> None:
-    """Make the snapshot now where no running volbal does; cheap when it is fresh."""
-    if is_stale(settings.database, settings.snapshot):
-        with opened(settings):
-            pass
+    """Make the snapshot now unless another running volbal does; cheap when it is fresh."""
+    if not is_stale(settings.database, settings.snapshot):
+        return
+    ours = Database.of_this_process(settings.database)
+    if ours is not None:
+        ours.copy_to(settings.snapshot)
+        return
+    with opened(settings):
+        pass
