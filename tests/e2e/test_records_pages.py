@@ -14,7 +14,7 @@ PAGES = {
     "timeline": "10,000 events",
     "dividends": "Work off what is due",
     "sql": "50 rows",
-    "compare": "Annual growth",
+    "compare": "What these policies do",
     "compare?of=Positions": "Since 2014-02-03",
 }
 """By path, a text that stands on the finished page."""

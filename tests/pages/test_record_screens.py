@@ -85,7 +85,7 @@ def test_the_timeline_takes_its_filters_from_the_link(open_page) -> None:
     (line,) = app.expander
     assert line.label.startswith("15\\:00 **KO 1** :blue-badge[BUY] BUY")
     app.button[0].click().run()
-    assert "**8** events" in words(app)  # what the services of `some` record
+    assert "**9** events" in words(app)  # what the services of `some` record
 
 
 def test_executed_is_what_moved_the_book_and_the_decision_behind_a_fill(open_page) -> None:
@@ -169,7 +169,8 @@ def test_the_answer_to_a_link_is_as_fresh_as_the_last_write(open_page) -> None:
 def test_sql_that_cannot_run_is_explained(open_page, sql: str) -> None:
     some()
     app = open_page("sql")
-    app.text_area(key="sql.text").set_value(sql).run()
+    app.text_area(key="sql.text").set_value(sql)
+    next(button for button in app.button if button.label == "Run").click().run()
     assert not app.exception
     assert len(app.error) == 1
 
@@ -200,7 +201,7 @@ def test_a_query_is_saved_offered_and_deleted(open_page) -> None:
 def test_an_answer_can_be_drawn(open_page) -> None:
     some()
     app = open_page("sql", {"sql": "select filled_on, price, side from v_fills"})
-    app.button_group(key="sql-kind").set_value(["Bar"]).run()
+    app.button_group(key="sql-kind").set_value("Bar").run()
     assert not app.exception
     assert len(app.get("vega_lite_chart")) == 1
 
