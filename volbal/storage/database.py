@@ -102,8 +102,8 @@ class Database:
         return path.absolute() in cls._open
 
     @classmethod
-    def of_this_process(cls, path: Path) -> "Database | None":
-        """The one that this process has open for the file, if any."""
+    def held_here(cls, path: Path) -> "Database | None":
+        """The database of this process over the file, None where it holds none."""
         return cls._open.get(path.absolute())
 
     def close(self) -> None:
