@@ -36,7 +36,8 @@ def assembled(connection: Connection, series: StoredSeries) -> PriceHistory:
 
 def source_text(series: StoredSeries) -> str:
     """Where stored prices come from, and since when."""
-    return f"stored: {series.source}, fetched {series.fetched_at:%Y-%m-%d %H:%M} UTC"
+    done = "imported" if series.source.startswith("file ") else "fetched"
+    return f"stored: {series.source}, {done} {series.fetched_at:%Y-%m-%d %H:%M} UTC"
 
 
 def replace(connection: Connection, history: PriceHistory, source: str, now: datetime) -> None:

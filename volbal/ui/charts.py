@@ -13,6 +13,7 @@ import pandas as pd
 from volbal.domain.policy import Policy
 from volbal.engine.metrics import Metric
 from volbal.formatting import axis_expression, percent, percent_points
+from volbal.market.model import PriceHistory
 from volbal.services.course import Course
 from volbal.services.research import BENCHMARKS
 
@@ -32,7 +33,8 @@ LABEL = "#8392A7"
 CROWDED = 150
 """Fills beyond which their marks are drawn smaller."""
 
-MONEY, PRICE, PERCENT = "%,.0f", "%,.2f", "%.1f %%"
+MONEY, PRICE, PERCENT, MILLIONS = "%,.0f", "%,.2f", "%.1f %%", "%,.2f million"
+MILLION = 1_000_000.0
 
 
 def value_chart(
@@ -99,6 +101,59 @@ def rule_chart(
     ]
     option["legend"]["itemHeight"] = 8
     return option, height
+
+
+def price_chart(
+    history: PriceHistory, height: int = 470, logarithmic: bool = False
+) -> tuple[Option, int]:
+    """Closes with dividends and splits above, volume below.
+
+    logarithmic: equal growth is an equal distance. Returns the option and its height in pixels.
+    """
+    bars = history.bars.reset_index()
+    frame = pd.DataFrame({"date": bars["time"], "close": bars["close"]})
+    frame["volume"] = bars["volume"] / MILLION
+    option = _two_panels(frame, ("Close", "Volume, millions"), height, 0.74)
+    option["yAxis"][0] |= {"scale": True} | ({"type": "log"} if logarithmic else {})
+    option["dataset"] += [
+        {"source": _at_closes(frame, history.dividends, "ex_date", "amount")},
+        {"source": _at_closes(frame, history.splits, "date", "ratio")},
+    ]
+    volume = _line("volume", "Volume", SLATE, 0.8, 1, MILLIONS) | {"areaStyle": {"opacity": 0.25}}
+    size = 7 if len(history.dividends) <= CROWDED else 4
+    option["series"] = [
+        _line("close", "Close", BLUE, 1.6, 0, PRICE),
+        volume,
+        _actions("Dividend", 1, GREEN, "circle", size, "%.4f"),
+        _actions("Split", 2, ORANGE, "diamond", 13, "%.4g : 1"),
+    ]
+    option["legend"]["data"] = [
+        "Close",
+        {"name": "Dividend", "icon": "circle"},
+        {"name": "Split", "icon": "diamond"},
+    ]
+    option["legend"]["itemHeight"] = 8
+    return option, height
+
+
+def _at_closes(frame: pd.DataFrame, actions: pd.DataFrame, dated: str, size: str) -> pd.DataFrame:
+    """Actions at the close they stand beside: time, price and their size."""
+    rows = frame["date"].searchsorted(actions[dated]).clip(max=len(frame) - 1)
+    return pd.DataFrame(
+        {
+            "time": frame["date"].to_numpy()[rows],
+            "price": frame["close"].to_numpy()[rows],
+            "size": actions[size].to_numpy(),
+        }
+    )
+
+
+def _actions(name: str, dataset: int, colour: str, symbol: str, size: int, number: str) -> Option:
+    return _marks(name, dataset, colour, 0, size) | {
+        "symbol": symbol,
+        "encode": {"x": "time", "y": "price", "tooltip": ["size"]},
+        "tooltip": {"valueFormatter": number},
+    }
 
 
 def course_chart(course: Course, policy: Policy, height: int = 520) -> tuple[Option, int]:
@@ -550,7 +605,8 @@ def answer_chart(frame: pd.DataFrame, kind: str, x: str, y: str, by: str | None)
     encoding: dict[str, Any] = {"x": across, "y": alt.Y("y:Q", title=y), "tooltip": hints}
     if by:
         encoding["color"] = alt.Color("by:N", title=by)
-    return marks[kind].encode(**encoding).properties(height=420)
+    drawn: alt.Chart = marks[kind].encode(**encoding).properties(height=420)
+    return drawn
 
 
 def comparison_chart(
@@ -561,13 +617,13 @@ def comparison_chart(
     curves: index date, columns (name, "value") and (name, "drawdown"), at most five names.
     number: how a value is written. Returns the option and its height in pixels.
     """
-    names = list(dict.fromkeys(name for name, _ in curves.columns))
+    names = list(dict.fromkeys(map(str, curves.columns.get_level_values(0))))
     shown = pd.DataFrame({"date": curves.index})
     for place, name in enumerate(names):
         shown[f"value{place}"] = curves[name, "value"].to_numpy()
         shown[f"fall{place}"] = percent_points(curves[name, "drawdown"]).to_numpy()
     option = _two_panels(shown, (title, "Drawdown"), height, 0.72)
-    option["yAxis"][0]["scale"] = True
+    option["yAxis"][0] |= {"scale": True, "axisLabel": {"color": LABEL, "showMinLabel": False}}
     option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
     option["yAxis"][1]["max"] = 0
     colours = (BLUE, ORANGE, GREEN, VIOLET, SLATE)
