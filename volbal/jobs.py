@@ -5,15 +5,17 @@ import threading
 import time
 from collections.abc import Iterator
 
+import numpy as np
+
 from volbal.engine.grid import Chunk, Grid, chunks, evaluate
-from volbal.engine.paths import Floats, PricePath
+from volbal.engine.paths import Floats, Paths
 
 SMALL = 300_000_000
 """Bar-steps below which threads of this process finish before worker processes have started."""
 
 
 def evaluate_grid(
-    grid: Grid, path: PricePath, shares: float, cash: float, workers: int | None = None
+    grid: Grid, paths: Paths, workers: int | None = None
 ) -> Iterator[tuple[Chunk, Floats]]:
     """Yield every chunk of the grid with its metrics, as they get ready, in any order.
 
@@ -23,8 +25,8 @@ def evaluate_grid(
     """
     from joblib import Parallel, delayed
 
-    pieces = chunks(len(grid), path.ticks)
-    small = len(grid) * path.ticks <= SMALL
+    pieces = chunks(len(grid), paths)
+    small = len(grid) * paths.steps <= SMALL
     parallel = Parallel(
         n_jobs=workers or os.cpu_count() or 1,
         backend="threading" if small else "loky",
@@ -33,15 +35,11 @@ def evaluate_grid(
         pre_dispatch="2*n_jobs",
         **({} if small else {"initializer": _die_with_parent, "initargs": (os.getpid(),)}),
     )
-    yield from parallel(
-        delayed(_evaluate_with_chunk)(grid, piece, path, shares, cash) for piece in pieces
-    )
+    yield from parallel(delayed(_evaluate_with_chunk)(grid, piece, paths) for piece in pieces)
 
 
-def _evaluate_with_chunk(
-    grid: Grid, chunk: Chunk, path: PricePath, shares: float, cash: float
-) -> tuple[Chunk, Floats]:
-    return chunk, evaluate(grid, chunk, path, shares, cash)
+def _evaluate_with_chunk(grid: Grid, chunk: Chunk, paths: Paths) -> tuple[Chunk, Floats]:
+    return chunk, evaluate(grid, np.arange(chunk.start, chunk.stop), paths)
 
 
 def _die_with_parent(parent: int) -> None:

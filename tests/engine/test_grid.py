@@ -5,7 +5,7 @@ import pytest
 
 from volbal.domain.policy import Policy
 from volbal.engine.grid import Grid, Parameter, chunks, evaluate, exact_range, valid
-from volbal.engine.paths import price_path
+from volbal.engine.paths import Paths, price_path
 from volbal.errors import InvalidInput
 
 
@@ -47,10 +47,19 @@ def test_one_field_cannot_be_swept_by_two_names() -> None:
         Grid(Policy(), (thresholds, ups))
 
 
-def test_more_than_a_million_cells_are_refused_with_the_count() -> None:
-    many = exact_range("trigger_up", "0.0001", "0.2", "0.0001")
-    with pytest.raises(InvalidInput, match="2,000,000 cells"):
-        Grid(Policy(), (many, exact_range("rebalance_ratio", "0.01", "10", "0.01")))
+def test_a_grid_of_millions_is_counted_and_its_cells_are_named_one_by_one() -> None:
+    ups = exact_range("trigger_up", "0.0001", "0.2", "0.0001")
+    grid = Grid(Policy(), (ups, exact_range("rebalance_ratio", "0.01", "10", "0.01")))
+    assert len(grid) == 2_000_000
+    assert grid.cell(1_999_999) == {"trigger_up": 0.2, "rebalance_ratio": 10.0}
+    assert grid.terms(np.array([1_234_567]))[0, 0] == grid.cell_policy(1_234_567).trigger_up
+
+
+def test_more_cells_than_can_be_numbered_are_refused_with_the_count() -> None:
+    names = ("trigger_up", "trigger_down", "min_notional", "lot_size")
+    many = tuple(exact_range(name, "0.0001", "1", "0.0001") for name in names)
+    with pytest.raises(InvalidInput, match="10,000,000,000,000,000 cells"):
+        Grid(Policy(), many)
 
 
 def test_cells_are_the_product_with_the_last_parameter_fastest() -> None:
@@ -100,17 +109,28 @@ def test_invalid_cells_are_those_whose_policy_is_refused() -> None:
         assert flags[cell_id] == accepted, grid.cell(cell_id)
 
 
+def three_closes() -> Paths:
+    times = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], dtype="datetime64[s]")
+    path = price_path(times, np.array([100.0, 95.0, 101.0]))
+    return Paths({"close": path}, 10_000.0, 0.5)
+
+
 def test_chunks_cover_every_cell_once() -> None:
-    pieces = chunks(100_000, 2_520)
+    pieces = chunks(100_000, three_closes())
     covered = [cell for piece in pieces for cell in range(piece.start, piece.stop)]
-    assert len(pieces) > 1
     assert covered == list(range(100_000))
+    assert len(chunks(100_000_000, three_closes())) > 1
 
 
 def test_invalid_cells_have_no_metric_and_valid_ones_have_a_return() -> None:
-    times = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], dtype="datetime64[s]")
-    path = price_path(times, np.array([100.0, 95.0, 101.0]))
     grid = Grid(Policy(), (Parameter("min_stock_share", (0.2, 0.8)),))
-    results = evaluate(grid, chunks(2, 3)[0], path, 50.0, 5_000.0)
+    results = evaluate(grid, np.arange(2), three_closes())
     assert np.isfinite(results[0, 0])
     assert np.isnan(results[:, 1]).all()
+
+
+def test_any_cells_in_any_order_get_what_they_get_in_the_whole_grid() -> None:
+    grid = Grid(Policy(), (exact_range("trigger_threshold", "0.01", "0.9", "0.01"),))
+    whole = evaluate(grid, np.arange(len(grid)), three_closes())
+    some = np.array([88, 3, 41, 4])
+    assert evaluate(grid, some, three_closes()).tobytes() == whole[:, some].tobytes()

@@ -129,6 +129,27 @@ class Decision(NamedTuple):
     reason: float
 
 
+class Bar(NamedTuple):
+    """The way of the price through one bar: open, the two extremes in their order, close."""
+
+    open: float
+    first: float
+    second: float
+    close: float
+
+
+class Stop(NamedTuple):
+    """A place on the way through a bar. leg: 0, 1, 2 on the way to the first extreme, to the
+    second, to the close; CLOSE where the close is reached."""
+
+    leg: float
+    price: float
+
+
+CLOSE = 3.0
+"""`Stop.leg` behind the last leg."""
+
+
 def decide(price: float, cell: Cell, terms: Terms) -> Decision:
     """Ask the rule what to do at `price` (> 0) with `cell` under `terms`."""
     return settle(price, cell, intend(price, cell, terms), terms)
@@ -217,11 +238,57 @@ def stock_share(stock: float, equity: float) -> float:
 
 def fired_trigger(price: float, anchor: float, terms: Terms) -> float:
     """-1 at or above the sell level, +1 at or below the buy level, 0 between them."""
-    sell_level = anchor * (1.0 + terms.trigger_up)
-    buy_level = anchor * (1.0 - terms.trigger_down)
-    sells = price >= sell_level * (1.0 - THRESHOLD_TOLERANCE)
-    buys = price <= buy_level * (1.0 + THRESHOLD_TOLERANCE)
+    sells = price >= sell_level(anchor, terms) * (1.0 - THRESHOLD_TOLERANCE)
+    buys = price <= buy_level(anchor, terms) * (1.0 + THRESHOLD_TOLERANCE)
     return -1.0 if sells else (1.0 if buys else 0.0)
+
+
+def sell_level(anchor: float, terms: Terms) -> float:
+    """The lowest price at which the rule sells."""
+    return anchor * (1.0 + terms.trigger_up)
+
+
+def buy_level(anchor: float, terms: Terms) -> float:
+    """The highest price at which the rule buys."""
+    return anchor * (1.0 - terms.trigger_down)
+
+
+def next_stop(bar: Bar, here: Stop, anchor: float, terms: Terms) -> Stop:
+    """The next trigger level that the price meets on its way from `here`, or else the close.
+
+    A rising leg can meet the sell level, a falling one the buy level (SPEC §6, `limit`). A level
+    at which a leg begins is not met again: there the rule has been asked already.
+    """
+    low_first = bar.first < bar.second
+    buy, sell = buy_level(anchor, terms), sell_level(anchor, terms)
+    # The first and the last leg lead the same way.
+    outer = buy if low_first else sell
+    inner = sell if low_first else buy
+    second_start = here.price if here.leg == 1.0 else bar.first
+    third_start = here.price if here.leg == 2.0 else bar.second
+    on_first = (here.leg == 0.0) & is_met(outer, here.price, bar.first)
+    on_second = (here.leg <= 1.0) & is_met(inner, second_start, bar.second)
+    on_third = (here.leg <= 2.0) & is_met(outer, third_start, bar.close)
+    late_leg = 2.0 if on_third else CLOSE
+    late_price = outer if on_third else bar.close
+    later_leg = 1.0 if on_second else late_leg
+    later_price = inner if on_second else late_price
+    return Stop(0.0 if on_first else later_leg, outer if on_first else later_price)
+
+
+def is_met(level: float, start: float, end: float) -> bool:
+    """Whether a price that moves from `start` to `end` comes to `level` after the start."""
+    above, below = 1.0 + THRESHOLD_TOLERANCE, 1.0 - THRESHOLD_TOLERANCE
+    rising = (level > start * above) & (level <= end * above)
+    falling = (level < start * below) & (level >= end * below)
+    return rising if end > start else falling
+
+
+def walked_on(bar: Bar, asked: Stop, filled: bool) -> Stop:
+    """Where the walk goes on after a level: there with a fill, else at the end of the leg."""
+    later_end = bar.second if asked.leg == 1.0 else bar.close
+    leg_end = bar.first if asked.leg == 0.0 else later_end
+    return Stop(asked.leg if filled else asked.leg + 1.0, asked.price if filled else leg_end)
 
 
 def wished_notional(price: float, trigger: float, equity: float, cell: Cell, terms: Terms) -> float:

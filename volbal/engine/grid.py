@@ -1,6 +1,7 @@
 """Parameter grids: exact values, the cells they span, and what each cell's policy is."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from volbal.domain.policy import (
 from volbal.domain.rule import FIXED_PERCENTAGE, Terms
 from volbal.engine.kernel import replay
 from volbal.engine.metrics import METRICS, streamed_metrics
-from volbal.engine.paths import Flags, Floats, Ints, PricePath
+from volbal.engine.paths import TICK_MODELS, Flags, Floats, Ints, Paths, PricePath
 from volbal.errors import InvalidInput
 
 Value = float | bool | str
@@ -27,7 +28,14 @@ Value = float | bool | str
 MOST_VALUES = 100_000
 """Values of one parameter; more is taken for a slip in the step."""
 
-MOST_CELLS = 1_000_000
+MOST_CELLS = 10**15
+"""Cells are numbered in 64 bits; a grid of more cells than one wants to run is sampled."""
+
+SWEPT = (*SHORTHANDS, *SWEEPABLE, "ticks")
+"""What a parameter may name: a shorthand, a policy field, or the tick model."""
+
+CATEGORIES: Mapping[str, tuple[str, ...]] = {"sizing": tuple(SIZINGS), "ticks": TICK_MODELS}
+"""The values of parameters that are neither numbers nor booleans."""
 
 BAR_STEPS_PER_CHUNK = 20_000_000
 """About a quarter of a second of kernel time."""
@@ -35,17 +43,16 @@ BAR_STEPS_PER_CHUNK = 20_000_000
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One swept policy field (or shorthand) and its distinct values, in the order given."""
+    """One swept policy field (or shorthand, or the tick model) and its distinct values, in the
+    order given."""
 
     name: str
     values: tuple[Value, ...]
 
     def __post_init__(self) -> None:
-        if self.name not in (*SHORTHANDS, *SWEEPABLE):
+        if self.name not in SWEPT:
             raise InvalidInput(
-                "parameter",
-                f"{self.name!r} cannot be swept",
-                f"choose one of {', '.join((*SHORTHANDS, *SWEEPABLE))}",
+                "parameter", f"{self.name!r} cannot be swept", f"choose one of {', '.join(SWEPT)}"
             )
         if not self.values:
             raise InvalidInput(self.name, "no values", "give at least one")
@@ -55,10 +62,10 @@ class Parameter:
             self._check_type(value)
 
     def _check_type(self, value: Value) -> None:
-        if self.name == "sizing":
-            if value not in SIZINGS:
-                allowed = f"choose from {', '.join(SIZINGS)}"
-                raise InvalidInput("sizing", f"{value!r} is not a sizing", allowed)
+        if self.name in CATEGORIES:
+            if value not in CATEGORIES[self.name]:
+                allowed = f"choose from {', '.join(CATEGORIES[self.name])}"
+                raise InvalidInput(self.name, f"{value!r} is unknown", allowed)
         elif self.name in BOOLEANS:
             if not isinstance(value, bool):
                 raise InvalidInput(self.name, f"{value!r} is not a boolean", "use true, false")
@@ -67,7 +74,7 @@ class Parameter:
 
     @property
     def numeric(self) -> bool:
-        return self.name != "sizing" and self.name not in BOOLEANS
+        return self.name not in CATEGORIES and self.name not in BOOLEANS
 
 
 def exact_range(name: str, low: str, high: str, step: str) -> Parameter:
@@ -94,7 +101,7 @@ def exact_range(name: str, low: str, high: str, step: str) -> Parameter:
 
 
 class Chunk(NamedTuple):
-    """The cells `start` <= id < `stop` of a grid."""
+    """A piece of the cells to evaluate: from position `start` up to and without `stop`."""
 
     start: int
     stop: int
@@ -102,7 +109,7 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Every combination of the parameters' values on top of one policy.
+    """Every combination of the parameters' values on top of one policy and tick model.
 
     Cells are numbered 0..len-1 with the last parameter changing fastest. A cell is invalid if
     its policy breaks a bound of SPEC §2; it is counted and never simulated.
@@ -111,6 +118,7 @@ class Grid:
 
     policy: Policy
     parameters: tuple[Parameter, ...]
+    ticks: str = "close"
 
     def __post_init__(self) -> None:
         if not self.parameters:
@@ -123,6 +131,9 @@ class Grid:
             raise InvalidInput(
                 "parameters", f"{len(self):,} cells", f"at most {MOST_CELLS:,}; widen the steps"
             )
+        if self.ticks not in TICK_MODELS:
+            allowed = f"choose from {', '.join(TICK_MODELS)}"
+            raise InvalidInput("ticks", f"{self.ticks!r} is unknown", allowed)
 
     def __len__(self) -> int:
         return math.prod(len(parameter.values) for parameter in self.parameters)
@@ -142,7 +153,27 @@ class Grid:
 
     def cell_policy(self, cell_id: int) -> Policy:
         """The policy of one valid cell; raises InvalidInput for an invalid one."""
-        return self.policy.changed(self.cell(cell_id))
+        values = self.cell(cell_id)
+        values.pop("ticks", None)
+        return self.policy.changed(values)
+
+    def cell_ticks(self, cell_id: int) -> str:
+        """The tick model of one cell."""
+        return str(self.cell(cell_id).get("ticks", self.ticks))
+
+    @property
+    def tick_models(self) -> tuple[str, ...]:
+        """The tick models of its cells: what `evaluate` needs paths for."""
+        swept = [parameter.values for parameter in self.parameters if parameter.name == "ticks"]
+        return tuple(map(str, swept[0])) if swept else (self.ticks,)
+
+    def ticked(self, cells: Ints, ticks: str) -> Flags:
+        """Which of `cells`, shape (m,), have that tick model."""
+        indexes = self.value_indexes(cells)
+        for parameter, index in zip(self.parameters, indexes, strict=True):
+            if parameter.name == "ticks":
+                return np.array([value == ticks for value in parameter.values])[index]
+        return np.full(len(cells), self.ticks == ticks)
 
     def terms(self, cells: Ints) -> Floats:
         """The cells' policies as the rule reads them, shape (len(Terms._fields), m).
@@ -153,7 +184,8 @@ class Grid:
         row = {name: index for index, name in enumerate(Terms._fields)}
         for parameter, index in zip(self.parameters, self.value_indexes(cells), strict=True):
             for field in _targets(parameter.name):
-                columns[row[field]] = _as_numbers(parameter)[index]
+                if field in row:  # the tick model is none
+                    columns[row[field]] = _as_numbers(parameter)[index]
         if self.policy.rebalance_ratio is None and not self._sweeps("rebalance_ratio"):
             for name, code in SIZINGS.items():
                 of_sizing = columns[row["sizing"]] == code
@@ -188,24 +220,32 @@ def valid(terms: Floats) -> Flags:
     return kept
 
 
-def chunks(cells: int, ticks: int) -> list[Chunk]:
-    """Cut a grid into pieces of a size that keeps progress and cancelling lively."""
-    size = max(1024, BAR_STEPS_PER_CHUNK // ticks)
+def chunks(cells: int, paths: Paths) -> list[Chunk]:
+    """Cut as many cells into pieces of a size that keeps progress and cancelling lively."""
+    size = max(1024, BAR_STEPS_PER_CHUNK // paths.steps)
     return [Chunk(start, min(start + size, cells)) for start in range(0, cells, size)]
 
 
-def evaluate(grid: Grid, chunk: Chunk, path: PricePath, shares: float, cash: float) -> Floats:
-    """Metrics of a chunk's cells, shape (len(METRICS), m), rows in the order of `METRICS`.
+def evaluate(grid: Grid, cells: Ints, paths: Paths) -> Floats:
+    """Metrics of `cells`, shape (len(METRICS), m), rows in the order of `METRICS`.
 
-    Invalid cells are not simulated; all their metrics are NaN. Every cell starts with `shares`
-    and `cash` at the path's first tick.
+    cells: ids in any order, shape (m,), int64. paths: one for each of `grid.tick_models`.
+    Invalid cells are not simulated; all their metrics are NaN. What a cell gets does not depend
+    on the other cells, to the bit.
     """
-    terms = grid.terms(np.arange(chunk.start, chunk.stop))
-    results = np.full((len(METRICS), chunk.stop - chunk.start), np.nan)
-    usable = np.flatnonzero(valid(terms))
-    if len(usable):
-        columns = np.ascontiguousarray(terms[:, usable])
-        ended = replay(path, columns, shares, cash)
-        values = streamed_metrics(path, columns, ended, shares, cash)
-        results[:, usable] = np.stack([values[metric.name] for metric in METRICS])
+    terms = grid.terms(cells)
+    results = np.full((len(METRICS), len(cells)), np.nan)
+    usable = valid(terms)
+    for ticks in grid.tick_models:
+        chosen = np.flatnonzero(usable & grid.ticked(cells, ticks))
+        if len(chosen):
+            columns = np.ascontiguousarray(terms[:, chosen])
+            results[:, chosen] = _metrics(paths.by_ticks[ticks], columns, *paths.start(ticks))
     return results
+
+
+def _metrics(path: PricePath, terms: Floats, shares: float, cash: float) -> Floats:
+    ended = replay(path, terms, shares, cash)
+    mirrored = replay(path.mirrored, terms, shares, cash) if path.walked.any() else None
+    values = streamed_metrics(path, terms, ended, shares, cash, mirrored)
+    return np.stack([values[metric.name] for metric in METRICS])

@@ -1,7 +1,7 @@
 """The path a simulation walks: ticks, days and dividends as arrays, prepared once per series."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -16,6 +16,14 @@ Flags = NDArray[np.bool_]
 
 YEAR = 365.25
 """Calendar days of a year, for interest and annual growth."""
+
+TICK_MODELS = ("close", "limit")
+"""What the rule sees of a bar (SPEC §6): its close; or its open, each trigger level that the
+price meets within it, and its close."""
+
+
+LIMIT_COST = 4
+"""Measured: what a tick of a `limit` path costs beside one of a `close` path, both orders run."""
 
 
 class Dividend(NamedTuple):
@@ -61,6 +69,9 @@ class PricePath:
     times: datetime64[s]; price: > 0, account currency per share; years: calendar time since the
     last tick's date; age: calendar days since the first tick's date; starts_day, ends_day: first
     and last tick of their date. The first tick starts the cell; decisions begin with the second.
+
+    walked: the price moves to this tick from the last one over two extremes, `first` and then
+    `second` (elsewhere they are the price), and the rule is asked at the levels it meets.
     """
 
     times: NDArray[np.datetime64]
@@ -71,6 +82,19 @@ class PricePath:
     ends_day: Flags
     dividends: DividendTicks
     days: DayReturns
+    walked: Flags
+    first: Floats
+    second: Floats
+
+    @property
+    def mirrored(self) -> "PricePath":
+        """The same path with the two extremes of every bar in the other order."""
+        return replace(self, first=self.second, second=self.first)
+
+    @property
+    def day_marks(self) -> Ints:
+        """Ticks of V_0..V_n: the start, then every day's end."""
+        return _day_marks(self.ends_day)
 
     @property
     def ticks(self) -> int:
@@ -87,39 +111,128 @@ class PricePath:
         return bool(self.ends_day[0])
 
 
+class Bars(NamedTuple):
+    """Open, high, low and close of every bar, each of shape (n,), account currency per share."""
+
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """What the cells of a grid are simulated on: a path per tick model, and their start.
+
+    capital: account currency at a path's first tick; stock_share: the part of it in shares then.
+    """
+
+    by_ticks: Mapping[str, PricePath]
+    capital: float
+    stock_share: float
+
+    @property
+    def steps(self) -> int:
+        """Work of one cell, counted in ticks of the `close` model."""
+        return max(
+            path.ticks * (LIMIT_COST if path.walked.any() else 1) for path in self.by_ticks.values()
+        )
+
+    def start(self, ticks: str) -> tuple[float, float]:
+        """Shares and cash at the first tick of the tick model's path."""
+        in_stock = self.capital * self.stock_share
+        return in_stock / float(self.by_ticks[ticks].price[0]), self.capital - in_stock
+
+
 def price_path(
     times: NDArray[np.datetime64],
     prices: Floats,
     dividends: Sequence[Dividend] = (),
     pay_lag_days: int = 21,
 ) -> PricePath:
-    """Lay prices and dividends out for simulation.
+    """Lay prices and dividends out for simulation with `close` ticks.
 
     times: shape (n,), strictly increasing; prices: shape (n,), finite and > 0. A dividend
     without a pay date is paid `pay_lag_days` calendar days after its ex-date; one whose ex-date
     is on or before the first date pays nothing and is left out. Raises InvalidInput.
     """
-    if len(prices) < 2 or len(times) != len(prices):
+    _check(times, prices)
+    if len(prices) < 2:
+        raise InvalidInput("prices", f"{len(prices)} prices", "a simulation needs at least 2")
+    price = np.array(prices, dtype=np.float64)
+    nowhere = np.zeros(len(price), dtype=np.bool_)
+    return _laid_out(times, price, (nowhere, price, price), dividends, pay_lag_days)
+
+
+def limit_path(
+    times: NDArray[np.datetime64],
+    bars: Bars,
+    dividends: Sequence[Dividend] = (),
+    pay_lag_days: int = 21,
+) -> PricePath:
+    """Lay bars and dividends out for simulation with `limit` ticks: two ticks a bar.
+
+    times: shape (n,), n >= 1, strictly increasing; both ticks of a bar have its time. Between
+    open and close the price goes over low and high where the bar closes at or above its open,
+    else over high and low (SPEC §6). Dividends as in `price_path`. Raises InvalidInput.
+    """
+    for prices in bars:
+        _check(times, prices)
+    # Sources round the four prices apart; the way of the price includes all of them.
+    low = np.minimum(bars.low, np.minimum(bars.open, bars.close))
+    high = np.maximum(bars.high, np.maximum(bars.open, bars.close))
+    rises = bars.close >= bars.open
+    price = _alternating(bars.open, bars.close)
+    first = _alternating(bars.open, np.where(rises, low, high))
+    second = _alternating(bars.open, np.where(rises, high, low))
+    walked = np.tile([False, True], len(times))
+    twice = np.repeat(times, 2)
+    return _laid_out(twice, price, (walked, first, second), dividends, pay_lag_days)
+
+
+def _alternating(at_open: Floats, at_close: Floats) -> Floats:
+    return np.column_stack((at_open, at_close)).astype(np.float64).reshape(-1)
+
+
+def _check(times: NDArray[np.datetime64], prices: Floats) -> None:
+    if not len(prices) or len(times) != len(prices):
         raise InvalidInput("prices", f"{len(prices)} prices", "a simulation needs at least 2")
     if not (np.isfinite(prices).all() and (prices > 0).all()):
         raise InvalidInput("prices", "not all are finite and > 0", "clean the series first")
-    days = times.astype("datetime64[D]")
-    gaps = np.diff(days).astype(np.int64)
     if (np.diff(times.astype("datetime64[s]")).astype(np.int64) <= 0).any():
         raise InvalidInput("prices", "times do not increase", "sort them and drop repeated ones")
-    new_day = np.concatenate(([True], gaps > 0))
+
+
+def _laid_out(
+    times: NDArray[np.datetime64],
+    price: Floats,
+    way: tuple[Flags, Floats, Floats],
+    dividends: Sequence[Dividend],
+    pay_lag_days: int,
+) -> PricePath:
+    days = times.astype("datetime64[D]")
+    gaps = np.diff(days).astype(np.int64)
     ends_day = np.concatenate((gaps > 0, [True]))
     placed = _place(dividends, days, pay_lag_days)
+    walked, first, second = way
     return PricePath(
         times=times.astype("datetime64[s]"),
-        price=np.array(prices, dtype=np.float64),
+        price=price,
         years=np.concatenate(([0.0], gaps / YEAR)),
         age=(days - days[0]).astype(np.float64),
-        starts_day=new_day,
+        starts_day=np.concatenate(([True], gaps > 0)),
         ends_day=ends_day,
         dividends=placed,
-        days=_day_returns(days, prices, ends_day, placed),
+        days=_day_returns(days, price, _day_marks(ends_day), placed),
+        walked=walked,
+        first=first,
+        second=second,
     )
+
+
+def _day_marks(ends_day: Flags) -> Ints:
+    ends = np.flatnonzero(ends_day)
+    return ends if ends[0] == 0 else np.concatenate(([0], ends))
 
 
 def _place(
@@ -147,10 +260,8 @@ def _place(
 
 
 def _day_returns(
-    days: NDArray[np.datetime64], prices: Floats, ends_day: Flags, dividends: DividendTicks
+    days: NDArray[np.datetime64], prices: Floats, marks: Ints, dividends: DividendTicks
 ) -> DayReturns:
-    ends = np.flatnonzero(ends_day)
-    marks = ends if ends[0] == 0 else np.concatenate(([0], ends))
     closes = prices[marks]
     paid = np.zeros(len(marks) - 1)
     np.add.at(paid, np.searchsorted(marks, dividends.ex_tick) - 1, dividends.per_share)

@@ -23,7 +23,16 @@ from volbal.engine.metrics import (
     good_sign,
     rankable,
 )
-from volbal.engine.paths import Dividend, Floats, PricePath, price_path
+from volbal.engine.paths import (
+    TICK_MODELS,
+    Bars,
+    Dividend,
+    Floats,
+    Paths,
+    PricePath,
+    limit_path,
+    price_path,
+)
 from volbal.engine.simulation import Recording
 from volbal.errors import InvalidInput
 from volbal.formatting import percent
@@ -56,21 +65,30 @@ class Setup:
                 f"{self.stock_share:g} is out of range",
                 "allowed: in [0, 1] (fractions: 0.5 is 50 %)",
             )
-        if self.ticks != "close":
-            raise InvalidInput("ticks", f"{self.ticks!r} is not available", "allowed: close")
+        if self.ticks not in TICK_MODELS:
+            allowed = f"allowed: {', '.join(TICK_MODELS)}"
+            raise InvalidInput("ticks", f"{self.ticks!r} is no tick model", allowed)
         if self.pay_lag_days < 0:
             raise InvalidInput("pay_lag_days", f"{self.pay_lag_days} is negative", "allowed: >= 0")
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A price history cut to a setup's dates, as a path, with the cell it starts."""
+    """A price history cut to a setup's dates, laid out as paths, with the cell it starts."""
 
     history: PriceHistory
     setup: Setup
-    path: PricePath
-    shares: float
-    cash: float
+    paths: Paths
+
+    @property
+    def path(self) -> PricePath:
+        """The path of the setup's tick model."""
+        return self.paths.by_ticks[self.setup.ticks]
+
+    @property
+    def start(self) -> tuple[float, float]:
+        """Shares and cash at its first tick."""
+        return self.paths.start(self.setup.ticks)
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -92,24 +110,47 @@ class Prepared:
         )
 
 
-def prepare(history: PriceHistory, setup: Setup) -> Prepared:
+def prepare(
+    history: PriceHistory, setup: Setup, tick_models: tuple[str, ...] | None = None
+) -> Prepared:
     """Cut `history` to the setup's session dates and lay it out for replay.
 
-    Raises PriceUnavailable or InvalidInput where the dates cannot be had.
+    tick_models: those of a grid; without them the setup's. Raises PriceUnavailable or
+    InvalidInput where the dates cannot be had, or where `limit` ticks lack opens, highs, lows.
     """
     part = history.between(setup.start, setup.end)
-    paid = part.dividends
+    models = tick_models or (setup.ticks,)
+    return Prepared(
+        part,
+        setup,
+        Paths(
+            {ticks: _path(part, ticks, setup.pay_lag_days) for ticks in models},
+            setup.capital,
+            setup.stock_share,
+        ),
+    )
+
+
+def _path(history: PriceHistory, ticks: str, pay_lag_days: int) -> PricePath:
+    paid, bars = history.dividends, history.bars
     dividends = [
         Dividend(ex_at.date(), amount, None if pd.isna(pay_at) else pay_at.date())
         for ex_at, amount, pay_at in zip(
             paid["ex_date"], paid["amount"], paid["pay_date"], strict=True
         )
     ]
-    path = price_path(
-        part.bars.index.to_numpy(), part.bars["close"].to_numpy(), dividends, setup.pay_lag_days
-    )
-    in_stock = setup.capital * setup.stock_share
-    return Prepared(part, setup, path, in_stock / float(path.price[0]), setup.capital - in_stock)
+    times = bars.index.to_numpy()
+    if ticks == "close":
+        return price_path(times, bars["close"].to_numpy(), dividends, pay_lag_days)
+    if not history.has_ohlc:
+        raise InvalidInput(
+            "ticks",
+            f"limit needs every bar's open, high and low, and {history.symbol} lacks some: "
+            "with closes alone nobody knows which levels the price met",
+            "choose close ticks, or prices with open, high and low",
+        )
+    ohlc = Bars(*(bars[name].to_numpy() for name in Bars._fields))
+    return limit_path(times, ohlc, dividends, pay_lag_days)
 
 
 BENCHMARKS = {
@@ -121,11 +162,15 @@ BENCHMARKS = {
 
 @dataclass(frozen=True)
 class Simulation:
-    """One replay of one policy with everything that can be said about it."""
+    """One replay of one policy with everything that can be said about it.
+
+    mirrored: with `limit` ticks, the same with the extremes of every bar in the other order.
+    """
 
     prepared: Prepared
     policy: Policy
     recording: Recording
+    mirrored: Recording | None
 
     @property
     def symbol(self) -> str:
@@ -139,7 +184,7 @@ class Simulation:
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Every metric of SPEC §8 and cvar_95; NaN where undefined."""
-        return simulation.metrics(self.recording)
+        return simulation.metrics(self.recording, self.mirrored)
 
     @cached_property
     def undefined(self) -> dict[str, str]:
@@ -149,11 +194,11 @@ class Simulation:
     @cached_property
     def benchmark_equity(self) -> dict[str, Floats]:
         """Daily equity V_0..V_n of each benchmark."""
-        marks, setup = self.recording.day_marks, self.prepared.setup
+        setup = self.prepared.setup
         matched = np.cumprod(1.0 + simulation.matched_returns(self.recording))
         return {
-            "buy_and_hold": simulation.held_equity(self.recording, 1.0)[marks],
-            "start_mix": simulation.held_equity(self.recording, setup.stock_share)[marks],
+            "buy_and_hold": simulation.held_equity(self.recording, 1.0),
+            "start_mix": simulation.held_equity(self.recording, setup.stock_share),
             "exposure_matched": setup.capital * np.concatenate(([1.0], matched)),
         }
 
@@ -175,7 +220,7 @@ class Simulation:
         """
         recording, marks = self.recording, self.recording.day_marks
         columns = {
-            "price": recording.path.price,
+            "price": recording.price,
             "equity": recording.equity,
             "cash": recording.cash,
             "shares": recording.shares,
@@ -188,7 +233,7 @@ class Simulation:
         for name, equity in self.benchmark_equity.items():
             frame[name] = equity
             frame[f"drawdown_{name}"] = simulation.drawdowns(equity)
-        frame.index = pd.DatetimeIndex(recording.path.times[marks], name="date")
+        frame.index = pd.DatetimeIndex(recording.times[marks], name="date")
         return frame
 
     @cached_property
@@ -196,10 +241,10 @@ class Simulation:
         """One row per fill: time, side, quantity > 0, price, notional, commission and the cell
         after it (shares, cash, stock_share), gain of a sell against average cost, reason."""
         recording = self.recording
-        ticks = [fill.tick for fill in recording.fills]
+        places = [fill.at for fill in recording.fills]
         return pd.DataFrame(
             {
-                "time": recording.path.times[ticks],
+                "time": recording.times[places],
                 "side": ["BUY" if fill.quantity > 0.0 else "SELL" for fill in recording.fills],
                 "quantity": [abs(fill.quantity) for fill in recording.fills],
                 "price": [fill.price for fill in recording.fills],
@@ -207,7 +252,7 @@ class Simulation:
                 "commission": [fill.commission for fill in recording.fills],
                 "shares": [fill.shares for fill in recording.fills],
                 "cash": [fill.cash for fill in recording.fills],
-                "stock_share": recording.stock_share[ticks],
+                "stock_share": recording.stock_share[places],
                 "gain": [fill.gain if fill.quantity < 0.0 else np.nan for fill in recording.fills],
                 "reason": [REASONS[int(fill.reason)] for fill in recording.fills],
             }
@@ -314,8 +359,12 @@ class Simulation:
 def simulate(history: PriceHistory, policy: Policy, setup: Setup) -> Simulation:
     """Replay `policy` over `history`. Raises PriceUnavailable or InvalidInput."""
     prepared = prepare(history, setup)
-    recording = simulation.record(prepared.path, policy.terms, prepared.shares, prepared.cash)
-    return Simulation(prepared, policy, recording)
+    path, start = prepared.path, prepared.start
+    recording = simulation.record(path, policy.terms, *start)
+    mirrored = None
+    if path.walked.any():
+        mirrored = simulation.record(path.mirrored, policy.terms, *start)
+    return Simulation(prepared, policy, recording, mirrored)
 
 
 @dataclass(frozen=True)
@@ -402,6 +451,9 @@ def coarsened(
     return blocks.loc[quality.groupby([blocks[axis] for axis in axes], sort=False).idxmax()]
 
 
+MOST_AT_ONCE = 1_000_000
+"""Cells of a grid that is run whole and kept in memory."""
+
 Progress = Callable[[int, int], None]
 """Told (cells completed, cells in all) after every chunk."""
 
@@ -418,18 +470,20 @@ def optimize(
 
     Raises PriceUnavailable or InvalidInput, the latter also where every cell is invalid.
     """
-    grid = Grid(policy, parameters)
+    grid = Grid(policy, parameters, setup.ticks)
+    if len(grid) > MOST_AT_ONCE:
+        raise InvalidInput(
+            "parameters", f"{len(grid):,} cells", f"at most {MOST_AT_ONCE:,}; widen the steps"
+        )
     if not valid(grid.terms(np.arange(len(grid)))).any():
         raise InvalidInput(
             "parameters", f"all {len(grid):,} combinations break a bound", "narrow the ranges"
         )
-    prepared = prepare(history, setup)
+    prepared = prepare(history, setup, grid.tick_models)
     results = np.empty((len(METRICS), len(grid)))
     completed = 0
     progress(0, len(grid))
-    for chunk, values in jobs.evaluate_grid(
-        grid, prepared.path, prepared.shares, prepared.cash, workers
-    ):
+    for chunk, values in jobs.evaluate_grid(grid, prepared.paths, workers):
         results[:, chunk.start : chunk.stop] = values
         completed += chunk.stop - chunk.start
         progress(completed, len(grid))

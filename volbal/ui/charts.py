@@ -13,6 +13,8 @@ import pandas as pd
 from volbal.domain.policy import Policy
 from volbal.engine.metrics import Metric
 from volbal.formatting import axis_expression, percent, percent_points
+from volbal.market.model import PriceHistory
+from volbal.services.course import Course
 from volbal.services.research import BENCHMARKS
 
 Option = dict[str, Any]
@@ -31,7 +33,8 @@ LABEL = "#8392A7"
 CROWDED = 150
 """Fills beyond which their marks are drawn smaller."""
 
-MONEY, PRICE, PERCENT = "%,.0f", "%,.2f", "%.1f %%"
+MONEY, PRICE, PERCENT, MILLIONS = "%,.0f", "%,.2f", "%.1f %%", "%,.2f million"
+MILLION = 1_000_000.0
 
 
 def value_chart(
@@ -95,6 +98,105 @@ def rule_chart(
         "Anchor",
         {"name": "Buy", "icon": "triangle"},
         {"name": "Sell", "icon": "path://M0 0 L10 0 L5 8 Z"},
+    ]
+    option["legend"]["itemHeight"] = 8
+    return option, height
+
+
+def price_chart(
+    history: PriceHistory, height: int = 470, logarithmic: bool = False
+) -> tuple[Option, int]:
+    """Closes with dividends and splits above, volume below.
+
+    logarithmic: equal growth is an equal distance. Returns the option and its height in pixels.
+    """
+    bars = history.bars.reset_index()
+    frame = pd.DataFrame({"date": bars["time"], "close": bars["close"]})
+    frame["volume"] = bars["volume"] / MILLION
+    option = _two_panels(frame, ("Close", "Volume, millions"), height, 0.74)
+    option["yAxis"][0] |= {"scale": True} | ({"type": "log"} if logarithmic else {})
+    option["dataset"] += [
+        {"source": _at_closes(frame, history.dividends, "ex_date", "amount")},
+        {"source": _at_closes(frame, history.splits, "date", "ratio")},
+    ]
+    volume = _line("volume", "Volume", SLATE, 0.8, 1, MILLIONS) | {"areaStyle": {"opacity": 0.25}}
+    size = 7 if len(history.dividends) <= CROWDED else 4
+    option["series"] = [
+        _line("close", "Close", BLUE, 1.6, 0, PRICE),
+        volume,
+        _actions("Dividend", 1, GREEN, "circle", size, "%.4f"),
+        _actions("Split", 2, ORANGE, "diamond", 13, "%.4g : 1"),
+    ]
+    option["legend"]["data"] = [
+        "Close",
+        {"name": "Dividend", "icon": "circle"},
+        {"name": "Split", "icon": "diamond"},
+    ]
+    option["legend"]["itemHeight"] = 8
+    return option, height
+
+
+def _at_closes(frame: pd.DataFrame, actions: pd.DataFrame, dated: str, size: str) -> pd.DataFrame:
+    """Actions at the close they stand beside: time, price and their size."""
+    rows = frame["date"].searchsorted(actions[dated]).clip(max=len(frame) - 1)
+    return pd.DataFrame(
+        {
+            "time": frame["date"].to_numpy()[rows],
+            "price": frame["close"].to_numpy()[rows],
+            "size": actions[size].to_numpy(),
+        }
+    )
+
+
+def _actions(name: str, dataset: int, colour: str, symbol: str, size: int, number: str) -> Option:
+    return _marks(name, dataset, colour, 0, size) | {
+        "symbol": symbol,
+        "encode": {"x": "time", "y": "price", "tooltip": ["size"]},
+        "tooltip": {"valueFormatter": number},
+    }
+
+
+def course_chart(course: Course, policy: Policy, height: int = 520) -> tuple[Option, int]:
+    """Price, anchor and trigger levels with fills and dividends; the stock share below.
+
+    Returns the option and its height in pixels.
+    """
+    frame = course.days.assign(stock_share=percent_points(course.days["stock_share"]))
+    sides = [course.fills.loc[course.fills["side"] == side] for side in ("BUY", "SELL")]
+    option = _two_panels(frame, ("Price", "Stock share"), height, 0.64)
+    option["dataset"] += [{"source": marks} for marks in (*sides, course.dividends)]
+    option["yAxis"][0]["scale"] = True
+    option["yAxis"][1] |= {"min": 0, "max": 100, "interval": 25}
+    option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
+    steps = [
+        _line(column, name, colour, 1.0, 0, PRICE) | {"step": "end"}
+        for column, name, colour in (
+            ("anchor", "Anchor", VIOLET),
+            ("buy_level", "Buys at", BLUE),
+            ("sell_level", "Sells at", ORANGE),
+        )
+    ]
+    for level in steps[1:]:
+        level["lineStyle"] |= {"type": "dashed"}
+    share = _line("stock_share", "Stock share", BLUE, 1.4, 1, PERCENT)
+    share["markLine"] = _guardrails(policy)
+    size = 9 if len(course.fills) <= CROWDED else 6
+    option["series"] = [
+        _line("price", "Price", SLATE, 1.6, 0, PRICE),
+        *steps,
+        _marks("Buy", 1, BLUE, 0, size),
+        _marks("Sell", 2, ORANGE, 180, size),
+        _marks("Dividend", 3, GREEN, 0, size) | {"symbol": "diamond"},
+        share,
+    ]
+    option["legend"]["data"] = [
+        "Price",
+        "Anchor",
+        "Buys at",
+        "Sells at",
+        {"name": "Buy", "icon": "triangle"},
+        {"name": "Sell", "icon": "path://M0 0 L10 0 L5 8 Z"},
+        {"name": "Dividend", "icon": "diamond"},
     ]
     option["legend"]["itemHeight"] = 8
     return option, height

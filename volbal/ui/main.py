@@ -33,6 +33,7 @@ st.navigation(
             st.Page(PAGES / "optimize.py", title="Optimize", icon=":material/grid_on:"),
         ],
         "Data": [
+            st.Page(PAGES / "data.py", title="Data", icon=":material/candlestick_chart:"),
             st.Page(PAGES / "sql.py", title="SQL", icon=":material/database:"),
         ],
     },

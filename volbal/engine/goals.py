@@ -1,0 +1,238 @@
+"""What a study looks for: goals with weights, constraints, and how cells are ranked by them.
+
+Everything here works on arrays of metrics that are stored already: another weight or constraint
+re-ranks at once and simulates nothing.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, get_args
+
+import numpy as np
+
+from volbal.engine.metrics import METRIC, METRICS, Direction
+from volbal.engine.paths import Flags, Floats, Ints
+from volbal.errors import InvalidInput
+
+Kind = Literal["min_value", "max_value", "equal", "not_equal", "in_range", "out_of_range"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+RANGES: tuple[Kind, ...] = ("in_range", "out_of_range")
+EQUAL: Final = 1e-12
+"""Values that differ by less, relative or absolute, are the same for equal and not_equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One metric to be good in. weight >= 0, relative to the others.
+
+    direction: which way is good; None takes the metric's natural one and is refused for a metric
+    that has none. Raises InvalidInput.
+    """
+
+    metric: str
+    weight: float = 1.0
+    direction: Direction | None = None
+
+    def __post_init__(self) -> None:
+        _known(self.metric)
+        if not (math.isfinite(self.weight) and self.weight >= 0.0):
+            raise InvalidInput("weight", f"{self.metric}: not a weight", "allowed: >= 0")
+        if self.direction not in ("up", "down", None):
+            raise InvalidInput(
+                "direction", f"{self.metric}: {self.direction!r}", "allowed: up, down"
+            )
+        if self.direction is None and METRIC[self.metric].direction is None:
+            raise InvalidInput(
+                "direction", f"{self.metric} has no natural direction", "say up or down"
+            )
+
+    @property
+    def sign(self) -> float:
+        """+1 where more is better, -1 where less is."""
+        return -1.0 if (self.direction or METRIC[self.metric].direction) == "down" else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A filter on one metric: a cell that fails it is rejected; so is one without the metric.
+
+    value: a number, or (low, high) for in_range and out_of_range, ends included in the range.
+    Raises InvalidInput.
+    """
+
+    metric: str
+    kind: Kind
+    value: float | tuple[float, float]
+
+    def __post_init__(self) -> None:
+        _known(self.metric)
+        if self.kind not in KINDS:
+            raise InvalidInput(
+                "constraint_type", f"{self.kind!r} is unknown", f"choose one of {', '.join(KINDS)}"
+            )
+        if self.kind in RANGES:
+            if not isinstance(self.value, tuple) or len(self.value) != 2:
+                raise InvalidInput("value", f"{self.metric} {self.kind}", "give [low, high]")
+            if not self.value[0] <= self.value[1]:
+                raise InvalidInput("value", f"{self.metric}: low is above high", "low <= high")
+        if not all(_is_number(end) for end in self.ends):
+            raise InvalidInput("value", f"{self.metric}: not a finite number", "give numbers")
+
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """The one number, or both ends of the range."""
+        return self.value if isinstance(self.value, tuple) else (self.value,)
+
+
+def _known(metric: str) -> None:
+    if metric not in METRIC:
+        names = ", ".join(one.name for one in METRICS)
+        raise InvalidInput("metric", f"{metric!r} is unknown", f"choose one of {names}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def check_goals(goals: tuple[Goal, ...]) -> None:
+    """Raises InvalidInput: no goal, a metric named twice, or no weight above 0."""
+    if not goals:
+        raise InvalidInput("goals", "none given", "name at least one metric to rank by")
+    names = [goal.metric for goal in goals]
+    if len(set(names)) < len(names):
+        raise InvalidInput("goals", "a metric is named twice", "name each metric once")
+    if not sum(goal.weight for goal in goals) > 0.0:
+        raise InvalidInput("weights", "all weights are 0", "give at least one above 0")
+
+
+def passing(constraint: Constraint, values: Floats) -> Flags:
+    """Which cells keep the constraint, shape (m,); an undefined value keeps none."""
+    low, high = constraint.ends[0], constraint.ends[-1]
+    match constraint.kind:
+        case "min_value":
+            return values >= low
+        case "max_value":
+            return values <= high
+        case "equal":
+            return np.isclose(values, low, rtol=EQUAL, atol=EQUAL)
+        case "not_equal":
+            return ~np.isnan(values) & ~np.isclose(values, low, rtol=EQUAL, atol=EQUAL)
+        case "in_range":
+            return (values >= low) & (values <= high)
+        case "out_of_range":
+            return (values < low) | (values > high)
+
+
+def mean_ranks(values: Floats) -> Floats:
+    """Rank of every value among all, 1 for the lowest; equal values share their mean rank.
+
+    values: shape (n,), finite.
+    """
+    order = np.argsort(values)
+    ordered = values[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    ends = np.append(starts[1:], len(values))
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat((starts + ends + 1) / 2.0, ends - starts)
+    return ranks
+
+
+def scores(goals: tuple[Goal, ...], metrics: Mapping[str, Floats], usable: Flags) -> Floats:
+    """Score of every cell, 0..1, shape (m,); NaN where it is not ranked.
+
+    Σ w·z / Σ w with z = (mean rank - 1)/(n - 1) among the n ranked cells, in the goal's good
+    direction; z = 1 where n = 1. Ranked: `usable` (feasible) and every goal of a weight above 0
+    is defined. metrics: by name, each of shape (m,).
+    """
+    weighing = [goal for goal in goals if goal.weight > 0.0]
+    ranked = usable.copy()
+    for goal in weighing:
+        ranked &= ~np.isnan(metrics[goal.metric])
+    count = int(ranked.sum())
+    total = np.zeros(count)
+    for goal in weighing:
+        places = mean_ranks(goal.sign * metrics[goal.metric][ranked])
+        total += goal.weight * ((places - 1.0) / (count - 1.0) if count > 1 else 1.0)
+    found = np.full(len(usable), np.nan)
+    found[ranked] = total / sum(goal.weight for goal in weighing)
+    return found
+
+
+def places(score: Floats) -> Ints:
+    """Place of every cell by score, 1 for the best, equals sharing the better place; 0 unranked."""
+    ranked = ~np.isnan(score)
+    ordered = np.sort(score[ranked])
+    found = np.zeros(len(score), dtype=np.int64)
+    found[ranked] = len(ordered) - np.searchsorted(ordered, score[ranked], side="right") + 1
+    return found
+
+
+class Plateau(NamedTuple):
+    """mean: score of a cell and its neighbours, NaN where fewer than half of the block are
+    ranked; fragility: the cell's score less the lowest of the block; shape of the grid."""
+
+    mean: Floats
+    fragility: Floats
+
+
+def plateau(score: Floats, numeric: Sequence[int]) -> Plateau:
+    """How a score stands among its neighbours.
+
+    score: one axis per parameter, values of numeric ones in ascending order, NaN where a cell is
+    not ranked. numeric: the axes along which cells are neighbours; the block of a cell are all
+    cells at most one step away on each of them, fewer at the border of the grid.
+    """
+    ranked = ~np.isnan(score)
+    sums = np.where(ranked, score, 0.0)
+    counts = ranked.astype(np.float64)
+    blocks = np.ones(score.shape)
+    lowest = np.where(ranked, score, np.inf)
+    for axis in numeric:
+        sums, counts, blocks = (_window(part, axis, np.add) for part in (sums, counts, blocks))
+        lowest = _window(lowest, axis, np.minimum)
+    kept = ranked & (2.0 * counts >= blocks)
+    mean = np.where(kept, sums / np.maximum(counts, 1.0), np.nan)
+    return Plateau(mean, np.where(kept, score - lowest, np.nan))
+
+
+def _window(values: Floats, axis: int, combine: np.ufunc) -> Floats:
+    """Every value combined with the one before and the one after it along `axis`."""
+    moved = np.moveaxis(values, axis, 0)
+    found = moved.copy()
+    combine(found[1:], moved[:-1], out=found[1:])
+    combine(found[:-1], moved[1:], out=found[:-1])
+    return np.moveaxis(found, 0, axis)
+
+
+def pareto_front(points: Floats) -> Ints:
+    """Indexes of the points that no other point beats, in ascending order.
+
+    points: shape (m, k), finite, more is better in every column. A point beats another if it is
+    nowhere worse and somewhere better; equal points stand together.
+    """
+    order = np.lexsort([-column for column in points.T[::-1]])
+    left, ids = points[order], order
+    front: list[Ints] = []
+    # In this order nobody behind a point beats it: the first that is left stands on the front.
+    while len(ids):
+        first = left[0]
+        equal = (left == first).all(axis=1)
+        front.append(ids[equal])
+        kept = (left > first).any(axis=1)
+        left, ids = left[kept], ids[kept]
+    return np.sort(np.concatenate(front)) if front else order
+
+
+def knee(points: Floats) -> int:
+    """Index of the point of a front where giving up one goal for another stops paying.
+
+    points: shape (f, k), f >= 1, more is better. Each column is stretched to 0..1 over the front;
+    the knee lies farthest beyond the plane through the best of each single goal, which is the
+    highest sum; the first of equals.
+    Source: the normal-boundary idea of Das (1999), "On characterizing the 'knee' of the Pareto
+    curve".
+    """
+    low, high = points.min(axis=0), points.max(axis=0)
+    spread = np.where(high > low, high - low, 1.0)
+    return int(np.argmax(((points - low) / spread).sum(axis=1)))
