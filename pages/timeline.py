@@ -10,9 +10,8 @@ from volbal.services.timeline import Choices, LogFilter
 from volbal.ui import acting, log, tables
 
 # Inputs by their names in the URL, and what they are without a filter.
-FIELDS = {"from": None, "to": None, "kind": [], "action": [], "position": [], "show": "All"}
+FIELDS = {"from": None, "to": None, "kind": [], "action": [], "position": [], "executed": False}
 PAGE = "page"
-EXECUTED = "Executed"
 EARLIEST = date(1970, 1, 1)
 
 
@@ -42,14 +41,11 @@ def inputs(there: Choices) -> LogFilter:
     actions = grid.multiselect(
         "Action", [one.value for one in Action], key="action", placeholder="All actions", **more
     )
-    shown = grid.segmented_control(
-        "Show",
-        ["All", EXECUTED],
-        default="All",
-        required=True,
-        key="show",
-        help="Executed: what moved cash, shares or dividends, and the evaluations whose orders "
-        "were filled. Example: a hold is not, a fill is.",
+    executed = grid.toggle(
+        "Executed only",
+        key="executed",
+        help="What moved cash, shares or dividends, and the evaluations whose orders were filled. "
+        "Example: a hold is not, a fill is.",
         **more,
     )
     return LogFilter(
@@ -57,7 +53,7 @@ def inputs(there: Choices) -> LogFilter:
         tuple(types[kind] for kind in kinds),
         tuple(actions),
         tuple(named[name] for name in positions),
-        shown == EXECUTED,
+        executed,
     )
 
 

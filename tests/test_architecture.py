@@ -42,8 +42,8 @@ LIBRARY_HOMES = {
     "fastapi_offline": ("volbal/api/documentation.py",),
 }
 STANDARD_ONLY = {
-    "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "hashlib", "json",
-    "math", "numbers", "types", "typing", "volbal",
+    "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "hashlib",
+    "itertools", "json", "math", "numbers", "types", "typing", "volbal",
 }  # fmt: skip
 
 

@@ -145,5 +145,5 @@ def test_a_simulation_of_imported_prices_equals_that_of_their_origin(database):
     frame["Dividends"] = bundled.dividends.set_index("ex_date")["amount"]
     content = frame.to_csv().encode()
     found = imported(database, content, "ko.csv", "KO")
-    there, here = (simulate(one, Policy(), Setup()).metrics for one in (bundled, found))
-    assert here == pytest.approx(there, rel=0.0, abs=0.0, nan_ok=True)
+    metrics = simulate(bundled, Policy(), Setup()).metrics
+    assert simulate(found, Policy(), Setup()).metrics == pytest.approx(metrics, rel=0, nan_ok=True)

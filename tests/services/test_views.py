@@ -20,6 +20,7 @@ VIEWS = (
     "v_price_dividends",
     "v_price_splits",
     "v_quotes",
+    "v_timeline",
 )
 
 

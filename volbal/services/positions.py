@@ -39,7 +39,7 @@ from volbal.services.book import Attempt, Since
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
-from volbal.storage.rows import Event
+from volbal.storage.rows import Event, StoredEntry
 
 FINEST_SHARE: Final = Decimal("0.000001")
 """Fractions of a share as brokers count them."""
@@ -66,23 +66,35 @@ def open_position(
     )
     chosen = configuration or Configuration()
     with database.write() as connection:
-        position_id = records.insert_position(connection, symbol, now, chosen)
-        settings.record(connection, position_id, chosen, by, "opened", now)
-        position = book.position(connection, position_id)
-        position, entry_id = book.post(connection, position, opened_with, now)
-        flow = -opened_with.legs.external
-        book.value(connection, position, now, opened_with.price, Since(flow))
-        book.tell(
-            connection,
-            position_id,
-            now,
-            "opened",
-            f"Opened with {shares(opened_with.quantity)} shares of {symbol} and "
-            f"{money(opened_with.legs.cash)} in cash.",
-            {"ticker": symbol, "anchor_price": opened_with.price},
-            {"entry_id": entry_id},
-        )
-        return position
+        return opened(connection, symbol, opened_with, chosen, by, now)
+
+
+def opened(
+    connection: Connection,
+    ticker: str,
+    opened_with: Entry,
+    configuration: Configuration,
+    by: str,
+    now: datetime,
+) -> Position:
+    """`open_position` within a unit of work."""
+    position_id = records.insert_position(connection, ticker, now, configuration)
+    settings.record(connection, position_id, configuration, by, "opened", now)
+    position = book.position(connection, position_id)
+    position, entry_id = book.post(connection, position, opened_with, now)
+    flow = -opened_with.legs.external
+    book.value(connection, position, now, opened_with.price, Since(flow))
+    book.tell(
+        connection,
+        position_id,
+        now,
+        "opened",
+        f"Opened with {shares(opened_with.quantity)} shares of {ticker} and "
+        f"{money(opened_with.legs.cash)} in cash.",
+        {"ticker": ticker, "anchor_price": opened_with.price},
+        {"entry_id": entry_id},
+    )
+    return position
 
 
 def draft(
@@ -292,25 +304,33 @@ def split(
     inputs = {"new_shares": issued, "old_shares": given}
     attempt = Attempt("split", now, position_id, inputs)
     with book.unit_of_work(database, attempt) as connection:
-        position = book.open_position(connection, position_id)
-        _require_no_open_order(connection, position_id, "recording a split")
-        day = exchange_date(now)
-        due_by = income.Day(day, position.last_price)
-        position, dividend = income.work_off(connection, position, due_by, now)
-        entry = entries.split(position.balance, issued, given, day)
-        position, entry_id = book.post(connection, position, entry, now)
-        position = _split_last_price(connection, position, issued, given, now)
-        ratio = divided(SHARES, issued, given)
-        per_new_share = divided(PRICE, dividend, ratio)
-        since = Since(dividend=per_new_share, split=ratio)
-        book.value(connection, position, now, position.last_price, since)
-        sentence = (
-            f"Split {shares(issued)} for {shares(given)}: "
-            f"{shares(position.balance.quantity)} shares now."
-        )
-        outputs = {"entry_id": entry_id, "quantity": position.balance.quantity}
-        book.tell(connection, position_id, now, "split", sentence, inputs, outputs)
-        return position
+        return was_split(connection, position_id, issued, given, now)
+
+
+def was_split(
+    connection: Connection, position_id: int, issued: Decimal, given: Decimal, now: datetime
+) -> Position:
+    """`split` within a unit of work: `issued` shares for `given` ones, both > 0."""
+    position = book.open_position(connection, position_id)
+    _require_no_open_order(connection, position_id, "recording a split")
+    day = exchange_date(now)
+    due_by = income.Day(day, position.last_price)
+    position, dividend = income.work_off(connection, position, due_by, now)
+    entry = entries.split(position.balance, issued, given, day)
+    position, entry_id = book.post(connection, position, entry, now)
+    position = _split_last_price(connection, position, issued, given, now)
+    ratio = divided(SHARES, issued, given)
+    per_new_share = divided(PRICE, dividend, ratio)
+    since = Since(dividend=per_new_share, split=ratio)
+    book.value(connection, position, now, position.last_price, since)
+    sentence = (
+        f"Split {shares(issued)} for {shares(given)}: "
+        f"{shares(position.balance.quantity)} shares now."
+    )
+    outputs = {"entry_id": entry_id, "quantity": position.balance.quantity}
+    inputs = {"new_shares": issued, "old_shares": given}
+    book.tell(connection, position_id, now, "split", sentence, inputs, outputs)
+    return position
 
 
 def _split_last_price(
@@ -329,6 +349,13 @@ def returns(database: Database, position_id: int) -> Performance:
     with database.read() as connection:
         book.position(connection, position_id)
         return performance(records.valuations_of(connection, position_id))
+
+
+def ledger(database: Database, position_id: int) -> list[StoredEntry]:
+    """Every line of its ledger, oldest first. Raises PositionNotFound."""
+    with database.read() as connection:
+        book.position(connection, position_id)
+        return records.entries_of(connection, position_id)
 
 
 def valuations(database: Database, position_id: int) -> list[Valuation]:

@@ -177,3 +177,12 @@ class ViewColumn:
     name: str
     type: str
     comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAutopilot:
+    """Whether a position runs by itself, and through which bars it has."""
+
+    position_id: int
+    is_on: bool
+    seen_until: datetime

@@ -55,17 +55,18 @@ def _delete(name: str) -> None:
 
 def draw(frame: pd.DataFrame) -> None:
     """The answer as a table, or as a chart of the columns chosen."""
-    numbers = [name for name in frame if charts.is_number(frame[name])]
-    kinds = KINDS if numbers and len(frame.columns) > 1 else KINDS[:1]
+    columns = [str(name) for name in frame]
+    numbers = [name for name in columns if charts.is_number(frame[name])]
+    kinds = KINDS if numbers and len(columns) > 1 else KINDS[:1]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
             "Show as", kinds, default="Table", required=True, key="sql-kind"
         )
         if kind != "Table":
-            x = st.selectbox("Across", list(frame), key="sql-x", width=200)
+            x = st.selectbox("Across", columns, key="sql-x", width=200)
             up = [name for name in numbers if name != x]
             y = st.selectbox("Up", up, key="sql-y", width=200)
-            others = [name for name in frame if name not in (x, y)]
+            others = [name for name in columns if name not in (x, y)]
             by = st.selectbox(
                 "Colour", others, index=None, placeholder="One colour", key="sql-by", width=200
             )

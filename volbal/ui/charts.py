@@ -14,6 +14,7 @@ from volbal.domain.policy import Policy
 from volbal.engine.metrics import Metric
 from volbal.formatting import axis_expression, percent, percent_points
 from volbal.market.model import PriceHistory
+from volbal.services.course import Course
 from volbal.services.research import BENCHMARKS
 
 Option = dict[str, Any]
@@ -153,6 +154,52 @@ def _actions(name: str, dataset: int, colour: str, symbol: str, size: int, numbe
         "encode": {"x": "time", "y": "price", "tooltip": ["size"]},
         "tooltip": {"valueFormatter": number},
     }
+
+
+def course_chart(course: Course, policy: Policy, height: int = 520) -> tuple[Option, int]:
+    """Price, anchor and trigger levels with fills and dividends; the stock share below.
+
+    Returns the option and its height in pixels.
+    """
+    frame = course.days.assign(stock_share=percent_points(course.days["stock_share"]))
+    sides = [course.fills.loc[course.fills["side"] == side] for side in ("BUY", "SELL")]
+    option = _two_panels(frame, ("Price", "Stock share"), height, 0.64)
+    option["dataset"] += [{"source": marks} for marks in (*sides, course.dividends)]
+    option["yAxis"][0]["scale"] = True
+    option["yAxis"][1] |= {"min": 0, "max": 100, "interval": 25}
+    option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
+    steps = [
+        _line(column, name, colour, 1.0, 0, PRICE) | {"step": "end"}
+        for column, name, colour in (
+            ("anchor", "Anchor", VIOLET),
+            ("buy_level", "Buys at", BLUE),
+            ("sell_level", "Sells at", ORANGE),
+        )
+    ]
+    for level in steps[1:]:
+        level["lineStyle"] |= {"type": "dashed"}
+    share = _line("stock_share", "Stock share", BLUE, 1.4, 1, PERCENT)
+    share["markLine"] = _guardrails(policy)
+    size = 9 if len(course.fills) <= CROWDED else 6
+    option["series"] = [
+        _line("price", "Price", SLATE, 1.6, 0, PRICE),
+        *steps,
+        _marks("Buy", 1, BLUE, 0, size),
+        _marks("Sell", 2, ORANGE, 180, size),
+        _marks("Dividend", 3, GREEN, 0, size) | {"symbol": "diamond"},
+        share,
+    ]
+    option["legend"]["data"] = [
+        "Price",
+        "Anchor",
+        "Buys at",
+        "Sells at",
+        {"name": "Buy", "icon": "triangle"},
+        {"name": "Sell", "icon": "path://M0 0 L10 0 L5 8 Z"},
+        {"name": "Dividend", "icon": "diamond"},
+    ]
+    option["legend"]["itemHeight"] = 8
+    return option, height
 
 
 HEAD, TITLE, FOOT = 38, 44, 62
@@ -558,7 +605,8 @@ def answer_chart(frame: pd.DataFrame, kind: str, x: str, y: str, by: str | None)
     encoding: dict[str, Any] = {"x": across, "y": alt.Y("y:Q", title=y), "tooltip": hints}
     if by:
         encoding["color"] = alt.Color("by:N", title=by)
-    return marks[kind].encode(**encoding).properties(height=420)
+    drawn: alt.Chart = marks[kind].encode(**encoding).properties(height=420)
+    return drawn
 
 
 def comparison_chart(
@@ -569,13 +617,13 @@ def comparison_chart(
     curves: index date, columns (name, "value") and (name, "drawdown"), at most five names.
     number: how a value is written. Returns the option and its height in pixels.
     """
-    names = list(dict.fromkeys(name for name, _ in curves.columns))
+    names = list(dict.fromkeys(map(str, curves.columns.get_level_values(0))))
     shown = pd.DataFrame({"date": curves.index})
     for place, name in enumerate(names):
         shown[f"value{place}"] = curves[name, "value"].to_numpy()
         shown[f"fall{place}"] = percent_points(curves[name, "drawdown"]).to_numpy()
     option = _two_panels(shown, (title, "Drawdown"), height, 0.72)
-    option["yAxis"][0]["scale"] = True
+    option["yAxis"][0] |= {"scale": True, "axisLabel": {"color": LABEL, "showMinLabel": False}}
     option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
     option["yAxis"][1]["max"] = 0
     colours = (BLUE, ORANGE, GREEN, VIOLET, SLATE)

@@ -13,14 +13,14 @@ from volbal.domain.money import plain
 from volbal.domain.orders import OrderRecord
 from volbal.domain.position import Position
 from volbal.domain.wording import duration, money, percent, percent_change, price, shares
-from volbal.errors import InvalidInput
+from volbal.errors import InvalidInput, VolbalError
 from volbal.formatting import UNDEFINED
 from volbal.market.sessions import quote
-from volbal.services import overview, positions, trading
+from volbal.services import market_data, overview, positions, trading
 from volbal.services.overview import Row
 from volbal.services.running import Database
 from volbal.services.trading import LatestEvaluation
-from volbal.ui import acting, cards, portfolio
+from volbal.ui import acting, cards, holdings, portfolio
 
 NEW = "new"
 
@@ -64,10 +64,12 @@ def draw(database: Database, position_id: int) -> None:
     row = overview.row(database, position_id, now)
     st.html(cards.STYLE)
     with st.container(border=True):
-        portfolio.badges(row)
+        with st.container(horizontal=True, gap="small"):
+            portfolio.badges(row)
         st.html(cards.card(row, now))
     if row.position.balance.is_open:
         _draw_decision(database, row, now)
+    holdings.draw(database, row, now)
 
 
 def _draw_decision(database: Database, row: Row, now: datetime) -> None:
@@ -76,6 +78,7 @@ def _draw_decision(database: Database, row: Row, now: datetime) -> None:
         _draw_order(database, row, order, latest)
     with st.container(border=True):
         _evaluate_form(database, row, latest)
+        _live_quote(database, row)
         if latest is None:
             st.caption("Not evaluated yet.")
         else:
@@ -121,6 +124,27 @@ def _evaluate_form(database: Database, row: Row, latest: LatestEvaluation | None
             on_click=acting.act,
             args=(token, _evaluate, database, row),
         )
+
+
+def _live_quote(database: Database, row: Row) -> None:
+    """Ask the network, only when told to; the newest price is evaluated with the next click."""
+    ticker = row.position.ticker
+    if st.button(
+        "Get a quote",
+        icon=":material/cloud_download:",
+        type="tertiary",
+        help="Asks Yahoo for the newest price of the symbol. Example: 20 minutes old in session.",
+    ):
+        with st.spinner(f"Asking for {ticker}", show_time=True):
+            try:
+                seen = market_data.refresh_quote(
+                    database, market_data.yahoo(), ticker, acting.now()
+                )
+            except VolbalError as error:
+                acting.say("error", f"{error} The last price known is still there.")
+            else:
+                acting.say("success", f"{ticker} is at {price(seen.price)}, from {seen.source}.")
+        st.rerun()
 
 
 def _evaluate(database: Database, row: Row) -> str:

@@ -8,9 +8,10 @@ from volbal.domain.configuration import Configuration
 from volbal.domain.policy import Policy
 from volbal.domain.position import Position
 from volbal.domain.sanity import doubts
-from volbal.domain.wording import money, price, shares
+from volbal.domain.wording import duration, money, price, shares
 from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.services import market_data, positions, settings
+from volbal.services.market_data import SeenPrice
 from volbal.services.running import Database
 from volbal.ui import acting, fields, rungs
 from volbal.ui.forms import recalled, remember
@@ -59,10 +60,15 @@ def _inputs(database: Database) -> None:
         min_value=0.0,
         step=1.0,
         format="%.12g",
-        placeholder="none known" if seen is None else price(seen),
+        placeholder="none known: type one" if seen is None else price(seen.price),
         help="Price per share that becomes the anchor. Left empty: the newest price known. "
         "Example: 187.40.",
     )
+    if seen is not None and not recalled(PAGE, "price"):
+        age = duration(seen.age.total_seconds())
+        st.caption(
+            f"{price(seen.price)} is {age} old: {seen.source}. Type a newer one if you have it."
+        )
     st.segmented_control(
         "Start with",
         [DOLLARS, SHARES],
@@ -109,10 +115,10 @@ def _renew_price() -> None:
     remember(PAGE, {"price": None})
 
 
-def _seen(database: Database) -> Any:
+def _seen(database: Database) -> SeenPrice | None:
     """The newest price known of the symbol; None where there is none."""
     try:
-        return market_data.latest_price(database, recalled(PAGE, "symbol"), acting.now()).price
+        return market_data.latest_price(database, recalled(PAGE, "symbol"), acting.now())
     except (PriceUnavailable, InvalidInput):
         return None
 
@@ -162,11 +168,12 @@ def _settle(changes: dict[str, Any]) -> None:
 def _draft(database: Database) -> Position:
     """What the inputs describe. Raises InvalidInput."""
     typed, policy = recalled(PAGE, "price"), _policy(database)
-    at = typed if typed else _seen(database)
-    if at is None:
+    seen = None if typed else _seen(database)
+    if not typed and seen is None:
         raise InvalidInput(
             "price", "no price of this symbol is known", "type one, or fetch prices on Data"
         )
+    at = typed if seen is None else seen.price
     if recalled(PAGE, "how") == DOLLARS:
         quantity, cash = positions.bought(
             recalled(PAGE, "capital"), recalled(PAGE, "stock_share"), at, policy.lot_size

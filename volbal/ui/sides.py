@@ -25,7 +25,7 @@ def cards(results: Mapping[str, Simulation]) -> None:
     for name, result in results.items():
         grid.metric(
             name,
-            metric_text(main, result.metrics[main.name]),
+            f"{metric_text(main, result.metrics[main.name])} a year",
             metric_text(beside, result.metrics[beside.name]),
             delta_color="off",
             delta_arrow="off",
@@ -38,7 +38,7 @@ def cards(results: Mapping[str, Simulation]) -> None:
 def value_chart(curves: pd.DataFrame, title: str, key: str, number: str = charts.MONEY) -> None:
     """Curves of `comparison` and their drawdowns."""
     option, tall = charts.comparison_chart(curves, title, number=number)
-    names = ", ".join(dict.fromkeys(str(name) for name, _ in curves.columns))
+    names = ", ".join(dict.fromkeys(map(str, curves.columns.get_level_values(0))))
     with st.container(border=True):
         st.echarts_chart(
             option, height=tall, key=key, alt=f"{title} of {names}; below, their drawdowns"
@@ -78,7 +78,7 @@ def metrics(results: Mapping[str, Simulation]) -> None:
         alt="Every metric of each policy, and its difference to the first",
     )
     days = comparison.curves(results)
-    days.columns = pd.Index([f"{name} {what}" for name, what in days.columns])
+    days.columns = days.columns.map(" ".join)
     tables.downloads({"Metrics": numbers, "Days": days}, "comparison", "compare-downloads")
 
 
@@ -127,7 +127,7 @@ def positions(found: PositionsCompared) -> None:
         alt="Returns, stock share, dividends and fees of each position",
     )
     days = found.curves.copy()
-    days.columns = pd.Index([f"{name} {what}" for name, what in days.columns])
+    days.columns = days.columns.map(" ".join)
     figures = pd.DataFrame([asdict(side) for side in found.sides])
     tables.downloads({"Positions": figures, "Days": days}, "positions", "compare-downloads")
 

@@ -19,6 +19,6 @@ def dividend_lines(connection: Connection) -> list[DividendLine]:
         """
     ).fetchall()
     return [
-        DividendLine(*row[:13], settings.from_json(row[13]).withholding_rate, row[14])
+        DividendLine(*(*row[:13], settings.from_json(row[13]).withholding_rate, row[14]))
         for row in rows
     ]
