@@ -1,6 +1,6 @@
 """Settings that are allowed and yet hardly meant, each with a setting that would be."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -84,20 +84,30 @@ def _eaten_by_fees(position: Position, rungs: Mapping[str, Rung | None]) -> Iter
 def _too_small(position: Position, rungs: Mapping[str, Rung | None]) -> Iterator[Doubt]:
     """The trigger fires and the order is too small to be placed."""
     policy = position.configuration.policy
-    for name, rung in rungs.items():
-        if rung is None:
-            continue
-        side = "selling" if name == "trigger_up" else "buying"
-        size = abs(rung.decision.sizing.guarded)
-        if rung.decision.reason is Reason.BELOW_MIN_NOTIONAL:
-            yield Doubt(
-                f"At {price(rung.limit)} {side} {money(size)} is below the smallest order of "
-                f"{money(policy.min_notional)}: nothing happens there.",
-                {"min_notional": float(int(size))},
-            )
-        if rung.decision.reason is Reason.BELOW_LOT:
-            yield Doubt(
-                f"At {price(rung.limit)} {side} {money(size)} is less than one lot of "
-                f"{policy.lot_size:g}: nothing happens there.",
-                {"lot_size": 0.0},
-            )
+    below = {
+        reason: [one for one in rungs.values() if one and one.decision.reason is reason]
+        for reason in (Reason.BELOW_MIN_NOTIONAL, Reason.BELOW_LOT)
+    }
+    if below[Reason.BELOW_MIN_NOTIONAL]:
+        sizes = [abs(one.decision.sizing.guarded) for one in below[Reason.BELOW_MIN_NOTIONAL]]
+        yield Doubt(
+            f"{_where(below[Reason.BELOW_MIN_NOTIONAL])} is below the smallest order of "
+            f"{money(policy.min_notional)}: nothing happens there.",
+            {"min_notional": float(int(min(sizes)))},
+        )
+    if below[Reason.BELOW_LOT]:
+        yield Doubt(
+            f"{_where(below[Reason.BELOW_LOT])} is less than one lot of {policy.lot_size:g}: "
+            "nothing happens there.",
+            {"lot_size": 0.0},
+        )
+
+
+def _where(rungs: Sequence[Rung]) -> str:
+    """Sizes at the triggers: "Selling 985.46 at 103.00 and buying 1,015.48 at 97.00"."""
+    told = " and ".join(
+        f"{'buying' if one.decision.sizing.guarded > 0 else 'selling'} "
+        f"{money(abs(one.decision.sizing.guarded))} at {price(one.limit)}"
+        for one in rungs
+    )
+    return told[:1].upper() + told[1:]
