@@ -20,6 +20,7 @@ from volbal.domain.money import (
     SHARES,
     Number,
     divided,
+    from_float,
     multiplied,
     not_negative,
     parsed,
@@ -32,7 +33,7 @@ from volbal.domain.performance import Performance, Valuation, performance
 from volbal.domain.position import Position
 from volbal.domain.wording import money, price, shares
 from volbal.errors import InvalidInput
-from volbal.market.model import as_symbol
+from volbal.market.model import DAILY, as_symbol
 from volbal.market.sessions import exchange_date
 from volbal.services import book, income, settings
 from volbal.services.book import Attempt, Since
@@ -174,14 +175,8 @@ def reopen_position(database: Database, position_id: int, now: datetime) -> Posi
         return position
 
 
-def deposit(
-    database: Database,
-    position_id: int,
-    amount: Number,
-    now: datetime,
-    close: Number | None = None,
-) -> Position:
-    """Money in; never profit. close: the last stored close, for a position without a price.
+def deposit(database: Database, position_id: int, amount: Number, now: datetime) -> Position:
+    """Money in; never profit. Without an accepted price the last stored close values it.
 
     Raises PositionNotFound, PositionClosed, InvalidInput.
     """
@@ -190,17 +185,13 @@ def deposit(
         position = book.open_position(connection, position_id)
         entry = entries.deposit(paid, exchange_date(now))
         sentence = f"{money(paid)} deposited."
-        return _move(connection, position, entry, "deposit", sentence, close, now)
+        return _move(
+            connection, position, entry, "deposit", sentence, _close(connection, position), now
+        )
 
 
-def withdraw(
-    database: Database,
-    position_id: int,
-    amount: Number,
-    now: datetime,
-    close: Number | None = None,
-) -> Position:
-    """Money out; never loss. close: the last stored close, for a position without a price.
+def withdraw(database: Database, position_id: int, amount: Number, now: datetime) -> Position:
+    """Money out; never loss. Without an accepted price the last stored close values it.
 
     Raises PositionNotFound, PositionClosed, InvalidInput, InsufficientCash.
     """
@@ -210,7 +201,9 @@ def withdraw(
         position = book.open_position(connection, position_id)
         entry = entries.withdrawal(position.balance, paid, exchange_date(now))
         sentence = f"{money(paid)} withdrawn."
-        return _move(connection, position, entry, "withdrawal", sentence, close, now)
+        return _move(
+            connection, position, entry, "withdrawal", sentence, _close(connection, position), now
+        )
 
 
 def adjust(
@@ -246,17 +239,22 @@ def adjust(
         return _move(connection, position, entry, "adjustment", sentence, at, now)
 
 
+def _close(connection: Connection, position: Position) -> Decimal | None:
+    """The last stored close of the position's stock."""
+    bar = records.last_bar(connection, position.ticker, DAILY)
+    return None if bar is None else from_float(PRICE, bar[1])
+
+
 def _move(
     connection: Connection,
     position: Position,
     entry: Entry,
     kind: str,
     sentence: str,
-    close: Number | None,
+    fallback: Decimal | None,
     now: datetime,
 ) -> Position:
     """Post an entry that brings in or takes out, valued at the last accepted price."""
-    fallback = None if close is None else positive("close", close, PRICE)
     at = position.last_price if position.last_price is not None else fallback
     opened = NO_MONEY
     if at is not None:
