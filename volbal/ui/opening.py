@@ -13,7 +13,7 @@ from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.services import market_data, positions, settings
 from volbal.services.market_data import SeenPrice
 from volbal.services.running import Database
-from volbal.ui import acting, fields, rungs
+from volbal.ui import acting, fields, log, rungs
 from volbal.ui.forms import recalled, remember
 
 PAGE = "opening"
@@ -66,9 +66,8 @@ def _inputs(database: Database) -> None:
     )
     if seen is not None and not recalled(PAGE, "price"):
         age = duration(seen.age.total_seconds())
-        st.caption(
-            f"{price(seen.price)} is {age} old: {seen.source}. Type a newer one if you have it."
-        )
+        source = log.plain(seen.source)
+        st.caption(f"{price(seen.price)} is {age} old: {source}. Type a newer one if you can.")
     st.segmented_control(
         "Start with",
         [DOLLARS, SHARES],

@@ -102,10 +102,14 @@ def _confirm_removal(database: Database) -> None:
         "The positions marked Sample are deleted with their orders, fills and log, also what you "
         "did with them yourself. This cannot be undone. **Nothing else is touched.**"
     )
+    token = f"remove-sample-{acting.now()}"
     if st.button(
-        "Remove the sample", type="primary", icon=":material/delete:", key="remove-sample"
+        "Remove them",
+        type="primary",
+        icon=":material/delete:",
+        on_click=acting.act,
+        args=(token, _remove_sample, database),
     ):
-        acting.act(f"remove-sample-{acting.now()}", _remove_sample, database)
         st.rerun()
 
 
