@@ -234,6 +234,17 @@ def test_the_autopilot_is_off_until_it_is_switched_on(open_page) -> None:
     assert found.is_on
 
 
+def test_the_sample_is_one_click_away_on_the_first_visit(
+    open_page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "BEGINS", date(2023, 9, 12))
+    app = open_page("overview")
+    button(app, "Try it with a sample").click().run()
+    assert not app.exception
+    assert "The sample portfolio is there" in words(app)
+    assert len(positions.list_positions(running.database())) == len(sample.CELLS)
+
+
 def test_the_sample_is_removed_after_a_question_and_alone(open_page, sample_book: Path) -> None:
     shutil.copy(sample_book, records_file())
     mine = a_position()
