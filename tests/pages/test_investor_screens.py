@@ -10,7 +10,7 @@ from books import NOW, a_cell, at
 from streamlit.testing.v1 import AppTest
 
 from volbal.services import autopilot, positions, running, sample, settings, trading
-from volbal.ui import cards, holdings
+from volbal.ui import acting, cards, holdings
 
 PAGES = ("overview", "position")
 
@@ -263,9 +263,10 @@ def test_a_link_to_a_position_that_is_not_there_is_explained(open_page) -> None:
 
 
 def test_what_needs_a_look_stands_above_the_cards(open_page) -> None:
-    first, second = a_position(), a_position()
-    trading.evaluate(running.database(), second, at(97), NOW)
-    trading.evaluate(running.database(), first, at(100), NOW)
+    now = acting.now()
+    first, second = a_position(now=now), a_position(now=now)
+    trading.evaluate(running.database(), second, at(97), now)
+    trading.evaluate(running.database(), first, at(100), now)
     app = open_page("overview")
     assert f"**Trigger met:** ACME #{second}." in words(app)
     links = [one.proto.label for one in app.get("page_link")]

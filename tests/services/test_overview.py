@@ -43,6 +43,22 @@ def test_the_newest_price_of_market_and_ledger_is_used(database: Database) -> No
     assert row(database, 1, later).quote.price == 174
 
 
+def test_a_price_from_before_its_opening_is_none_of_its_own(database: Database) -> None:
+    # The bundled prices of KO end in 2014.
+    positions.open_position(database, "KO", quantity=50, cash=2000, anchor_price=60, now=NOW)
+    shown = row(database, 1, NOW)
+    assert shown.quote is not None
+    assert (shown.quote.price, shown.quote.source) == (60, "opening price")
+    assert shown.concerns == ()
+
+
+def test_a_stale_price_is_no_met_trigger(database: Database) -> None:
+    a_cell(database)
+    trading.evaluate(database, 1, at(97), NOW)
+    assert row(database, 1, NOW).concerns == (Concern.TRIGGER_MET,)
+    assert row(database, 1, NOW + 5 * DAY).concerns == (Concern.STALE_PRICE,)
+
+
 def test_what_is_urgent_comes_first(database: Database) -> None:
     calm, stale, met, ordered, due = (a_cell(database).position_id for _ in range(5))
     trading.evaluate(database, stale, at(100), NOW)

@@ -173,6 +173,11 @@ def _show_decision(database: Database, row: Row, latest: LatestEvaluation, now: 
         source = log.plain(decision.price_source)
         st.caption(f"Evaluated {ago} ago at {price(decision.price)} ({source})")
     st.markdown(log.plain(decision.sentence))
+    if decision.order is not None and decision.price_age > overview.STALE_AFTER.total_seconds():
+        st.warning(
+            f"The price was {duration(decision.price_age)} old. Type today's before you order.",
+            icon=":material/history:",
+        )
     proposal = latest.proposal
     if proposal is not None and not row.open_orders:
         key = f"approve-{proposal.key}"
