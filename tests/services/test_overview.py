@@ -59,6 +59,16 @@ def test_a_stale_price_is_no_met_trigger(database: Database) -> None:
     assert row(database, 1, NOW + 5 * DAY).concerns == (Concern.STALE_PRICE,)
 
 
+def test_a_suspect_price_is_neither_value_nor_guardrail(database: Database) -> None:
+    now = datetime.fromisoformat("2023-09-18T15:00:00+00:00")
+    # After a forgotten split of 1 for 4 the market, at 173.93, is far from the anchor.
+    positions.open_position(database, "AAPL", quantity=50, cash=2500, anchor_price=50, now=now)
+    shown = row(database, 1, datetime.fromisoformat("2023-09-25T15:00:00+00:00"))
+    assert shown.concerns[0] is Concern.SUSPECT_PRICE
+    assert Concern.OUTSIDE_GUARDRAILS not in shown.concerns
+    assert shown.value == 5000
+
+
 def test_what_is_urgent_comes_first(database: Database) -> None:
     calm, stale, met, ordered, due = (a_cell(database).position_id for _ in range(5))
     trading.evaluate(database, stale, at(100), NOW)

@@ -75,11 +75,17 @@ class Row:
 
     @property
     def value(self) -> Decimal | None:
-        """V; None while its shares have no price."""
-        balance = self.position.balance
+        """V, at the last trusted price where the newest is suspect; None without a price."""
+        balance, trusted = self.position.balance, self.position.reference_price
+        if self.is_suspect and trusted is not None:
+            return equity(balance, trusted)
         if self.decision is not None:
             return self.decision.equity
         return equity(balance, ZERO) if balance.quantity == 0 else None
+
+    @property
+    def is_suspect(self) -> bool:
+        return self.decision is not None and self.decision.reason is Reason.SUSPECT_PRICE
 
     @property
     def received(self) -> Decimal:
@@ -238,9 +244,9 @@ def _concerns(row: Row, now: datetime) -> Iterator[Concern]:
         yield Concern.TRIGGER_MET
     if row.open_orders:
         yield Concern.OPEN_ORDER
-    if decision is not None and decision.reason is Reason.SUSPECT_PRICE:
+    if row.is_suspect:
         yield Concern.SUSPECT_PRICE
-    if decision is not None and _is_outside(decision, position.configuration.policy):
+    elif decision is not None and _is_outside(decision, position.configuration.policy):
         yield Concern.OUTSIDE_GUARDRAILS
     if any(_is_due(one, exchange_date(now)) for one in row.dividends):
         yield Concern.DIVIDEND_DUE
