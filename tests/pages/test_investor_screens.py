@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -84,6 +86,37 @@ def test_over_broken_records_it_says_so_and_leaves_the_file(open_page, page: str
     assert "cannot be opened" in words(app)
     assert button(app, "Try again")
     assert records_file().read_bytes() == b"no database" * 1000
+
+
+HOLDER = """
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1])
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_while_another_program_holds_the_records_it_says_so_and_tries_again(
+    open_page, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    a_position()
+    running.close()
+    monkeypatch.setenv("VOLBAL_DB_TIMEOUT", "0.1")
+    command = [sys.executable, "-c", HOLDER, str(records_file())]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        holder.stdout.readline()
+        app = open_page(page)
+        assert not app.exception
+        assert "nothing is lost" in words(app)
+        assert str(holder.pid) in words(app)
+        holder.stdin.close()
+        holder.wait(30)
+    button(app, "Try again").click().run()
+    assert not app.error
+    assert "ACME #1" in words(app) + " ".join(one.proto.label for one in app.get("page_link"))
 
 
 @pytest.mark.parametrize("tab", holdings.TABS)
