@@ -28,6 +28,8 @@ TABLES = (
     "decisions",
     "valuations",
     "events",
+    "autopilots",
+    "samples",
 )
 
 
