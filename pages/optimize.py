@@ -103,6 +103,7 @@ def draw_cell(result: Optimization, cell: int) -> Simulation:
     outcome = components.simulated(asked)
     st.markdown(f"**{fields.parameter_text(result.grid.cell(cell))}**")
     components.headline(outcome, columns=2)
+    components.show_bracket(outcome)
     st.page_link(
         SIMULATE,
         label="Open in Simulate",
