@@ -35,13 +35,15 @@ from volbal.api.policies import policy, sent
 from volbal.api.problems import Route, documented
 from volbal.domain.configuration import Configuration
 from volbal.domain.orders import LONGEST_KEY
-from volbal.errors import PriceUnavailable
 from volbal.market.sessions import quote
-from volbal.services import income, positions, trading
+from volbal.services import income, market_data, positions, trading
 from volbal.services.running import database
 
 router = APIRouter(
-    prefix="/v1", route_class=Route, default_response_class=ExactResponse, responses=documented(503)
+    prefix="/v1",
+    route_class=Route,
+    default_response_class=ExactResponse,
+    responses=documented(422, 503),
 )
 
 LARGEST_ID: Final = 2**63 - 1
@@ -141,11 +143,14 @@ def performance(position_id: Id) -> PerformanceAnswer:
 @router.post("/positions/{position_id}/evaluate", tags=["Orders"], responses=documented(404, 422))
 def evaluate(position_id: Id, body: Question | None = None) -> EvaluationAnswer:
     """Show the rule a price, record its decision and get the order it proposes."""
-    if body is None or body.price is None:
-        raise PriceUnavailable("No source gives prices yet; send one as `price`.")
-    asked = quote(body.price, confirmed=body.confirmed)
-    made = trading.evaluate(database(), position_id, asked, _now())
-    return EvaluationAnswer.of(position_id, made)
+    asked, now = body or Question(), _now()
+    if asked.price is not None:
+        shown = quote(asked.price, confirmed=asked.confirmed)
+    else:
+        ticker = positions.find_position(database(), position_id).ticker
+        seen = market_data.latest_price(database(), ticker, now)
+        shown = seen.as_quote(confirmed=asked.confirmed)
+    return EvaluationAnswer.of(position_id, trading.evaluate(database(), position_id, shown, now))
 
 
 @router.post(

@@ -36,6 +36,7 @@ STATUS: Final[Mapping[str, int]] = {
     "insufficient_shares": 409,
     "guardrail_breach": 409,
     "daily_order_cap": 409,
+    "proposal_outdated": 409,
     "study_not_startable": 409,
     "study_running": 409,
     "price_unavailable": 503,
