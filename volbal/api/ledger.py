@@ -35,8 +35,11 @@ from volbal.api.policies import policy, sent
 from volbal.api.problems import Route, documented
 from volbal.domain.configuration import Configuration
 from volbal.domain.orders import LONGEST_KEY
+from volbal.domain.quotes import Quote
+from volbal.domain.wording import duration
+from volbal.errors import PriceUnavailable
 from volbal.market.sessions import quote
-from volbal.services import income, market_data, positions, trading
+from volbal.services import income, market_data, overview, positions, trading
 from volbal.services.running import database
 
 router = APIRouter(
@@ -148,9 +151,19 @@ def evaluate(position_id: Id, body: Question | None = None) -> EvaluationAnswer:
         shown = quote(asked.price, confirmed=asked.confirmed)
     else:
         ticker = positions.find_position(database(), position_id).ticker
-        seen = market_data.latest_price(database(), ticker, now)
-        shown = seen.as_quote(confirmed=asked.confirmed)
+        shown = _newest(ticker, asked.confirmed, now)
     return EvaluationAnswer.of(position_id, trading.evaluate(database(), position_id, shown, now))
+
+
+def _newest(ticker: str, confirmed: bool, now: datetime) -> Quote:
+    """The newest price known; one that is no ground for an order is not passed off as one."""
+    seen = market_data.latest_price(database(), ticker, now)
+    if seen.age > overview.STALE_AFTER and not confirmed:
+        raise PriceUnavailable(
+            f"The newest price of {ticker} is {duration(seen.age.total_seconds())} old; send one "
+            "as `price`, fetch newer ones, or send `confirmed`."
+        )
+    return seen.as_quote(confirmed=confirmed)
 
 
 @router.post(
