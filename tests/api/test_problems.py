@@ -1,5 +1,6 @@
 """What no route answers, what fails, and what the description says."""
 
+import json
 import logging
 import os
 import subprocess
@@ -78,7 +79,10 @@ def test_a_file_that_another_program_holds_is_a_503_with_retry_after(
 ) -> None:
     held = ledger.database()
     monkeypatch.setattr(held, "timeout", 0.2)
-    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); print(1, flush=True); input()"
+    hold = (
+        "import duckdb, sys; held = duckdb.connect(sys.argv[1], read_only=True); "
+        "print('held', flush=True); input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", hold, os.environ["VOLBAL_DB"]],
         stdin=subprocess.PIPE,
@@ -128,8 +132,6 @@ def test_a_simulation_is_the_same_as_the_command_lines(ask: Asker) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "volbal", *words.split()], capture_output=True, check=True
     )
-    import json
-
     assert answer.json() == json.loads(done.stdout)
 
 
