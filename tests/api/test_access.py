@@ -111,7 +111,7 @@ def test_a_browser_is_asked_once_and_its_cookie_is_no_token(send: Sender) -> Non
 
 
 def test_signing_in_never_leads_to_another_site(send: Sender) -> None:
-    right = send(TOKEN, "10.0.0.1", "//evil.example/", "POST", data={"token": TOKEN})
+    right = send(TOKEN, "10.0.0.1", "http://there//evil.example/", "POST", data={"token": TOKEN})
     assert right.headers["Location"] == "/evil.example/"
 
 

@@ -277,6 +277,23 @@ def test_money_moves_in_and_out_and_never_below_zero(ask: Asker, a_position: int
     assert ask("POST", f"{path}/anchor", json={"anchor_price": 90}).json()["anchor_price"] == 90
 
 
+@pytest.mark.parametrize("step", ["deposit", "withdraw"])
+def test_money_moves_once_under_a_key_which_stands_for_nothing_else(
+    ask: Asker, a_position: int, step: str
+) -> None:
+    path, key = f"/v1/positions/{a_position}", {"Idempotency-Key": "m1"}
+    answers = [ask("POST", f"{path}/{step}", json={"amount": 7}, headers=key) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert [answer.json()["cash"] for answer in answers] == [
+        5007 if step == "deposit" else 4993
+    ] * 2
+    for again in ("deposit", "withdraw"):
+        response = ask("POST", f"{path}/{again}", json={"amount": 8}, headers=key)
+        assert told(response) == (409, "idempotency_signature_mismatch")
+    blank = ask("POST", f"{path}/{step}", json={"amount": 7}, headers={"Idempotency-Key": " "})
+    assert told(blank) == (400, "missing_idempotency_key")
+
+
 def test_closing_needs_every_order_ended_and_then_nothing_new_is_taken(
     ask: Asker, an_order: tuple[int, int]
 ) -> None:

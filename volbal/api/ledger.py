@@ -183,7 +183,7 @@ def submit(position_id: Id, body: NewOrder, key: Key, response: Response) -> Sub
     return SubmissionAnswer.of(made)
 
 
-@router.post("/orders/{order_id}/fill", tags=["Orders"], responses=documented(404, 409, 422))
+@router.post("/orders/{order_id}/fill", tags=["Orders"], responses=documented(400, 404, 409, 422))
 def fill(order_id: Id, body: NewFill, key: OptionalKey = None) -> FilledAnswer:
     """Record what the broker executed; with a key, once."""
     made = trading.fill(
@@ -212,19 +212,23 @@ def reject(order_id: Id, body: Rejection) -> OrderAnswer:
 
 
 @router.post(
-    "/positions/{position_id}/deposit", tags=["Positions"], responses=documented(404, 409, 422)
+    "/positions/{position_id}/deposit", tags=["Positions"], responses=documented(400, 404, 409, 422)
 )
-def deposit(position_id: Id, body: Transfer) -> PositionAnswer:
-    """Bring money in."""
-    return PositionAnswer.of(positions.deposit(database(), position_id, body.amount, _now()))
+def deposit(position_id: Id, body: Transfer, key: OptionalKey = None) -> PositionAnswer:
+    """Bring money in; with a key, once."""
+    made = positions.deposit(database(), position_id, body.amount, _now(), key=key)
+    return PositionAnswer.of(made)
 
 
 @router.post(
-    "/positions/{position_id}/withdraw", tags=["Positions"], responses=documented(404, 409, 422)
+    "/positions/{position_id}/withdraw",
+    tags=["Positions"],
+    responses=documented(400, 404, 409, 422),
 )
-def withdraw(position_id: Id, body: Transfer) -> PositionAnswer:
-    """Take money out."""
-    return PositionAnswer.of(positions.withdraw(database(), position_id, body.amount, _now()))
+def withdraw(position_id: Id, body: Transfer, key: OptionalKey = None) -> PositionAnswer:
+    """Take money out; with a key, once."""
+    made = positions.withdraw(database(), position_id, body.amount, _now(), key=key)
+    return PositionAnswer.of(made)
 
 
 @router.post("/positions/{position_id}/anchor", tags=["Positions"], responses=documented(404, 422))

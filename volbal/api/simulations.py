@@ -4,9 +4,9 @@ from datetime import date
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 
-from volbal.api.exact import ExactResponse, Number, Positive
+from volbal.api.exact import Day, ExactResponse, Number, Positive
 from volbal.api.ledger_models import example
 from volbal.api.policies import PolicyChanges, policy, sent
 from volbal.api.problems import Route, documented
@@ -30,8 +30,8 @@ class SimulationRequest(BaseModel):
     )
 
     symbol: str = Field(min_length=1, max_length=40)
-    start: date | None = Field(default=None, description="Session date, included")
-    end: date | None = Field(default=None, description="Session date, included")
+    start: Day | None = Field(default=None, description="Session date, included")
+    end: Day | None = Field(default=None, description="Session date, included")
     capital: Positive | None = Field(default=None, description="Default 10000")
     stock_share: Number | None = Field(
         default=None,
@@ -39,7 +39,7 @@ class SimulationRequest(BaseModel):
         json_schema_extra={"minimum": 0, "maximum": 1},
     )
     ticks: str = Field(default="close", description="close or limit")
-    pay_lag_days: int | None = Field(
+    pay_lag_days: StrictInt | None = Field(
         default=None, ge=0, le=3660, description="From ex-date to an unknown pay date; default 21"
     )
     policy: PolicyChanges | None = None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from volbal.domain import entries
+from volbal.domain import entries, orders
 from volbal.domain.configuration import Configuration
 from volbal.domain.ledger import Entry
 from volbal.domain.money import (
@@ -20,6 +20,7 @@ from volbal.domain.money import (
     divided,
     not_negative,
     parsed,
+    plain,
     positive,
 )
 from volbal.domain.orders import OrderOpen
@@ -122,13 +123,19 @@ def deposit(
     amount: Number,
     now: datetime,
     close: Number | None = None,
+    key: str | None = None,
 ) -> Position:
     """Money in; never profit. close: the last stored close, for a position without a price.
 
-    Raises PositionNotFound, PositionClosed, InvalidInput.
+    With a key it happens once. Raises PositionNotFound, PositionClosed, InvalidInput,
+    IdempotencyConflict.
     """
     paid = positive("amount", amount, MONEY)
-    with database.write() as connection:
+    used = None if key is None else orders.key(key)
+    attempt = Attempt("deposit", now, position_id, {"amount": paid, "key": used})
+    with book.unit_of_work(database, attempt) as connection:
+        if not _is_first(connection, position_id, used, "deposit", paid):
+            return book.position(connection, position_id)
         position = book.open_position(connection, position_id)
         entry = entries.deposit(paid, exchange_date(now))
         sentence = f"{money(paid)} deposited."
@@ -141,18 +148,42 @@ def withdraw(
     amount: Number,
     now: datetime,
     close: Number | None = None,
+    key: str | None = None,
 ) -> Position:
     """Money out; never loss. close: the last stored close, for a position without a price.
 
-    Raises PositionNotFound, PositionClosed, InvalidInput, InsufficientCash.
+    With a key it happens once. Raises PositionNotFound, PositionClosed, InvalidInput,
+    InsufficientCash, IdempotencyConflict.
     """
     paid = positive("amount", amount, MONEY)
-    attempt = Attempt("withdrawal", now, position_id, {"amount": paid})
+    used = None if key is None else orders.key(key)
+    attempt = Attempt("withdrawal", now, position_id, {"amount": paid, "key": used})
     with book.unit_of_work(database, attempt) as connection:
+        if not _is_first(connection, position_id, used, "withdrawal", paid):
+            return book.position(connection, position_id)
         position = book.open_position(connection, position_id)
         entry = entries.withdrawal(position.balance, paid, exchange_date(now))
         sentence = f"{money(paid)} withdrawn."
         return _move(connection, position, entry, "withdrawal", sentence, close, now)
+
+
+def _is_first(
+    connection: Connection, position_id: int, key: str | None, kind: str, amount: Decimal
+) -> bool:
+    """Take the key for this deposit or withdrawal; False where it stands for it already.
+
+    Raises PositionNotFound, IdempotencyConflict.
+    """
+    if key is None:
+        return True
+    book.position(connection, position_id)
+    known = records.find_transfer(connection, position_id, key)
+    if known is None:
+        records.insert_transfer_key(connection, position_id, key, kind, amount)
+        return True
+    first, second = (f"{one[0]} of {plain(one[1])}" for one in (known, (kind, amount)))
+    orders.require_same(key, (first, first), (second, second))
+    return False
 
 
 def adjust(
