@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from e2e.conftest import free_port, wait_until_healthy  # noqa: E402
+from e2e.conftest import free_port, wait_until_healthy
 
 CONFIG = """
 [checks.positive_data_acceptance]
