@@ -45,7 +45,12 @@ async def asked(
 ) -> httpx.Response:
     began = time.perf_counter()
     headers = {"Idempotency-Key": key} if key else {}
-    response = await client.post(path, json=body, headers=headers)
+    while True:
+        try:
+            response = await client.post(path, json=body, headers=headers)
+            break
+        except httpx.TransportError:  # an idle connection was closed: what a key is for
+            told.statuses[what, 0] += 1
     told.seconds[what].append(time.perf_counter() - began)
     told.statuses[what, response.status_code] += 1
     return response
