@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import streamlit as st
@@ -58,16 +59,28 @@ def open_records() -> None:
         LOG.error("The records are not open. %s", error)
 
 
+def watch_autopilots(stop: threading.Event) -> None:
+    """Let positions that run by themselves look at new bars, until `stop` is set."""
+    from volbal.services import autopilot  # pandas is slow to import: not before the server answers
+
+    autopilot.watch(stop, lambda: datetime.now(UTC))
+
+
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Warm up in the background; on exit end the worker processes, which would outlive us."""
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     open_records()
+    stop = threading.Event()
+    pilots = threading.Thread(target=watch_autopilots, args=(stop,), name="autopilots", daemon=True)
+    pilots.start()
     try:
         yield
     finally:
         from volbal import jobs  # slow to import: not before the server answers
 
+        stop.set()
+        pilots.join()  # a bar that has begun is finished
         jobs.shutdown()
         running.close()
 

@@ -1,3 +1,11 @@
-import streamlit as st
+"""Position: open one, evaluate it, approve, record fills, and everything it holds."""
 
-st.title("Position")
+from volbal.ui import acting, cockpit, opening
+
+with acting.records() as database:
+    chosen = cockpit.choose(database)
+    acting.show_said()
+    if chosen is None:
+        opening.draw(database)
+    else:
+        cockpit.draw(database, chosen)

@@ -35,14 +35,15 @@ LIBRARY_HOMES = {
     "scipy": ("volbal/engine/",),
     "distributed": ("volbal/jobs.py",),
     "yfinance": ("volbal/market/",),
+    "curl_cffi": ("volbal/market/",),
     "exchange_calendars": ("volbal/market/",),
     "xlsxwriter": ("volbal/services/exports.py",),
     "fastapi": ("volbal/api/", "app.py"),
     "fastapi_offline": ("volbal/api/documentation.py",),
 }
 STANDARD_ONLY = {
-    "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "hashlib", "json",
-    "math", "numbers", "types", "typing", "volbal",
+    "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "hashlib",
+    "itertools", "json", "math", "numbers", "types", "typing", "volbal",
 }  # fmt: skip
 
 

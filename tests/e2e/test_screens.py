@@ -134,6 +134,7 @@ def test_on_a_phone_the_form_opens_and_closes(visit) -> None:
     run = page.get_by_role("button", name="Run", exact=True)
     expect(run).not_to_be_in_viewport()
     page.get_by_test_id("stExpandSidebarButton").click()
+    run.scroll_into_view_if_needed()  # on a phone the pages come first
     expect(run).to_be_in_viewport()
     page.wait_for_timeout(500)
     page.screenshot(path=ARTIFACTS / "optimize-phone-form.png")

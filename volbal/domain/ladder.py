@@ -12,10 +12,11 @@ from itertools import islice
 from typing import Final
 
 from volbal.domain import entries
-from volbal.domain.decision import Circumstances, Decision, Reason, TrimStep, decide
+from volbal.domain.decision import Circumstances, Decision, Reason, TrimStep, decide, levels
 from volbal.domain.ledger import fold
 from volbal.domain.money import PRICE, round_to
 from volbal.domain.orders import Side
+from volbal.domain.policy import Policy
 from volbal.domain.position import Position
 from volbal.domain.quotes import Quote
 
@@ -74,8 +75,9 @@ def next_rungs(position: Position, asked_at: datetime) -> tuple[Rung | None, Run
 
 def _rungs(position: Position, side: Side, asked_at: datetime) -> Iterator[Rung]:
     """Rung after rung until the rule places no order at one."""
+    policy = position.configuration.policy
     while position.balance.anchor is not None:
-        limit = _limit(position, side, asked_at)
+        limit = _limit(position.balance.anchor, side, policy)
         if limit <= 0:
             return
         decision = _asked(position, limit, asked_at)
@@ -85,12 +87,11 @@ def _rungs(position: Position, side: Side, asked_at: datetime) -> Iterator[Rung]
         position = _filled(position, decision, asked_at)
 
 
-def _limit(position: Position, side: Side, asked_at: datetime) -> Decimal:
+def _limit(anchor: Decimal, side: Side, policy: Policy) -> Decimal:
     """The first price of a broker's steps at which the trigger of `side` has fired."""
-    at_anchor = _asked(position, position.balance.anchor or CENT, asked_at)
-    level = (at_anchor.sell_level if side is Side.SELL else at_anchor.buy_level) or CENT
+    buy, sell = levels(anchor, policy)
+    level, rounding = (sell, ROUND_CEILING) if side is Side.SELL else (buy, ROUND_FLOOR)
     step = CENT if level >= 1 else MIL
-    rounding = ROUND_CEILING if side is Side.SELL else ROUND_FLOOR
     return round_to(PRICE, level.quantize(step, rounding=rounding))
 
 

@@ -6,47 +6,43 @@ is handed out says where it comes from and how old it is. `now` is the moment of
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import pandas as pd
-
 from volbal.config import Settings
 from volbal.domain.money import PRICE, from_float
 from volbal.domain.quotes import Quote
-from volbal.errors import PriceUnavailable
+from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.market.bundled import BundledPrices
-from volbal.market.model import BAR_COLUMNS, DAILY, PriceHistory, Provenance, as_symbol
-from volbal.market.sessions import EXCHANGE, SESSION_CLOSES, is_in_session
-from volbal.market.validation import validate
+from volbal.market.inspection import calendar_for, missing_sessions
+from volbal.market.model import DAILY, PriceHistory, as_symbol
+from volbal.market.sessions import EXCHANGE, NEW_YORK, SESSION_CLOSES, Calendar, calendar_of
+from volbal.services import price_fetch, price_store
+from volbal.services.price_fetch import Refreshed
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
-from volbal.storage.rows import StoredClose, StoredQuote, StoredSeries
+from volbal.storage.rows import StoredClose, StoredQuote
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # yfinance is slow to import: not before the first fetch
     from volbal.market.yahoo import UpcomingDividend, YahooPrices
 
 BUNDLED: Final = BundledPrices()
 
+YAHOO: Final = "Yahoo"
+"""The source of series that `refresh` made, `YahooPrices.name`."""
+
 LIVE_FOR: Final = timedelta(minutes=15)
 """How long after it was fetched a quote may be called live."""
-
-OVERLAP_SESSIONS: Final = 5
-"""Stored sessions that are fetched again, to see whether the source still says the same."""
-
-SAME_PRICE: Final = 1e-6
-"""Relative: what a price may differ by and still be the same one, as sources round."""
 
 
 @lru_cache(maxsize=4)
 def _yahoo_of(settings: Settings) -> "YahooPrices":
-    from volbal.market.yahoo import YahooPrices  # slow to import: not before the first fetch
+    from volbal.market.yahoo import YahooPrices, YahooSettings
 
-    return YahooPrices(settings.yahoo_url)
+    return YahooPrices(YahooSettings(base_url=settings.yahoo_url))
 
 
 def yahoo() -> "YahooPrices":
@@ -58,6 +54,16 @@ def known_symbols(database: Database) -> tuple[str, ...]:
     """Symbols with daily prices, stored or bundled, in alphabetical order."""
     stored = {symbol for symbol, interval in revisions(database) if interval == DAILY}
     return tuple(sorted(stored | set(BUNDLED.symbols())))
+
+
+def fetched_symbols(database: Database, interval: str) -> tuple[str, ...]:
+    """Symbols whose stored series of `interval` was fetched, so that `refresh` can lengthen it."""
+    with database.read() as connection:
+        return tuple(
+            series.symbol
+            for series in records.all_series(connection)
+            if series.interval == interval and series.source == YAHOO
+        )
 
 
 def revisions(database: Database) -> dict[tuple[str, str], int]:
@@ -79,18 +85,15 @@ def history(database: Database, symbol: str, interval: str = DAILY) -> PriceHist
     """
     name = as_symbol(symbol)
     with database.read() as connection:
-        found = _stored_history(connection, name, interval)
+        found = price_store.find(connection, name, interval)
     if found is not None:
         return found
     if interval == DAILY and name in BUNDLED.symbols():
         return BUNDLED.history(name)
-    there = ", ".join(
-        f"{one.symbol} {one.interval} ({one.first_date} to {one.last_date})"
-        for one in coverage(database)
-    )
     raise PriceUnavailable(
-        f"There are no {interval} prices of {name} here, only {there}. "
-        f"Fetch or import them on the Data page, or with python -m volbal prices refresh {name}."
+        f"There are no {interval} prices of {name} here; there are daily ones of "
+        f"{', '.join(known_symbols(database))}. Fetch or import more on the Data page, or with "
+        f"python -m volbal prices refresh {name}."
     )
 
 
@@ -98,8 +101,8 @@ def history(database: Database, symbol: str, interval: str = DAILY) -> PriceHist
 class Coverage:
     """What one series has. fetched_at: None for bundled prices.
 
-    gaps: sessions between its first and last date without a bar. has_ohlc: every bar has an
-    open, a high and a low.
+    gaps: sessions between its first and last date without a bar. calendar: of where it trades,
+    None where nothing is known of its sessions. has_ohlc: every bar has an open, a high and a low.
     """
 
     symbol: str
@@ -114,6 +117,7 @@ class Coverage:
     dividends: int
     splits: int
     has_ohlc: bool
+    calendar: Calendar | None
 
     @property
     def is_stored(self) -> bool:
@@ -124,74 +128,57 @@ class Coverage:
         """Calendar days from the last bar to `today`."""
         return (today - self.last_date).days
 
+    def behind(self, now: datetime) -> int | None:
+        """Sessions that have closed since the last bar; None where they are not known."""
+        if self.calendar is None or not self.calendar.knows(self.calendar.date_of(now)):
+            return None
+        finished = self.calendar.last_finished(now)
+        return len(self.calendar.missing((self.last_date,), self.last_date, finished))
+
 
 def coverage(database: Database) -> list[Coverage]:
     """Every series that `history` gives, by symbol and interval; a stored one hides a bundled."""
     with database.read() as connection:
         stored = [
-            _coverage(_assembled(connection, series), series.source, series.fetched_at)
-            for series in records.all_series(connection)
+            replace(
+                _coverage_of(database, one.symbol, one.interval, one.source, one.revision),
+                fetched_at=one.fetched_at,
+            )
+            for one in records.all_series(connection)
         ]
     hidden = {one.symbol for one in stored if one.interval == DAILY}
     bundled = [
-        _coverage(BUNDLED.history(symbol), "bundled", None)
+        _coverage(BUNDLED.history(symbol), BUNDLED.name)
         for symbol in BUNDLED.symbols()
         if symbol not in hidden
     ]
     return sorted(stored + bundled, key=lambda one: (one.symbol, one.interval))
 
 
-def _coverage(history: PriceHistory, source: str, fetched_at: datetime | None) -> Coverage:
+@lru_cache(maxsize=1024)
+def _coverage_of(
+    database: Database, symbol: str, interval: str, source: str, revision: int
+) -> Coverage:
+    """Of a stored series; as long as its revision is the same, so is this."""
+    return _coverage(history(database, symbol, interval), source)
+
+
+def _coverage(history: PriceHistory, source: str) -> Coverage:
     return Coverage(
         history.symbol,
         history.provenance.interval,
         source,
         history.provenance.basis,
-        fetched_at,
+        None,
         history.first_date,
         history.last_date,
         len(history.bars),
-        (),
+        missing_sessions(history),
         len(history.dividends),
         len(history.splits),
         history.has_ohlc,
+        calendar_for(history),
     )
-
-
-def _stored_history(connection: Connection, symbol: str, interval: str) -> PriceHistory | None:
-    series = records.find_series(connection, symbol, interval)
-    return None if series is None else _assembled(connection, series)
-
-
-def _assembled(connection: Connection, series: StoredSeries) -> PriceHistory:
-    key = (series.symbol, series.interval)
-    bars = records.bars_of(connection, *key).set_index("time")
-    source = f"stored: {series.source}, fetched {series.fetched_at:%Y-%m-%d %H:%M} UTC"
-    return PriceHistory(
-        series.symbol,
-        bars,
-        records.price_dividends_of(connection, *key),
-        records.price_splits_of(connection, *key),
-        Provenance(source, series.basis, series.interval, bars.index[-1].date()),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Refreshed:
-    """What a fetch brought. refetched: why all of it was fetched again, empty where it was not.
-
-    findings: what is odd about the new rows; they are stored as they came.
-    """
-
-    symbol: str
-    interval: str
-    first_date: date
-    last_date: date
-    new_bars: int
-    new_dividends: int
-    new_splits: int
-    refetched: str
-    findings: tuple[str, ...]
 
 
 def refresh(
@@ -205,7 +192,26 @@ def refresh(
     UpstreamBroken), InvalidPrices for rows that cannot be used, InvalidInput for a series that
     was imported from a file.
     """
-    raise NotImplementedError
+    name = as_symbol(symbol)
+    while True:
+        with database.read() as connection:
+            series = records.find_series(connection, name, interval)
+            stored = None if series is None else price_store.assembled(connection, series)
+        if series is not None and series.source != YAHOO:
+            raise InvalidInput(
+                "symbol",
+                f"the {interval} prices of {name} were imported from {series.source}",
+                "delete them first to fetch them from Yahoo",
+            )
+        if stored is None:
+            update = price_fetch.whole(yahoo, name, interval)
+        else:
+            update = price_fetch.lengthened(yahoo, stored, now)
+        with database.write() as connection:
+            # Another thread may have refreshed it meanwhile: then look again at what is stored.
+            if records.find_series(connection, name, interval) == series:
+                update.store(connection, YAHOO, now)
+                return update.told
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,15 +234,12 @@ class SeenPrice:
     previous_close: Decimal | None = None
 
     def as_quote(self, *, confirmed: bool = False) -> Quote:
-        """What `trading.evaluate` takes; a close comes from a validated series."""
-        return Quote(
-            self.price,
-            self.source,
-            self.made_at,
-            in_session=is_in_session(self.made_at),
-            confirmed=confirmed,
-            validated=self.is_close,
-        )
+        """What `trading.evaluate` takes.
+
+        Quotes and closes are of regular sessions, even where their stamp is a moment later. A
+        doubtful one waits to be confirmed: an old close may be from before a split.
+        """
+        return Quote(self.price, self.source, self.made_at, confirmed=confirmed)
 
 
 def latest_price(database: Database, symbol: str, now: datetime) -> SeenPrice:
@@ -247,29 +250,37 @@ def latest_price(database: Database, symbol: str, now: datetime) -> SeenPrice:
     name = as_symbol(symbol)
     with database.read() as connection:
         quote = records.find_quote(connection, name)
-    try:
-        close = _last_close(history(database, name), now)
-    except PriceUnavailable:
-        if quote is None:
-            raise
-        return _seen_quote(quote, now)
-    if quote is None or quote.made_at < close.made_at:
-        return close
-    return _seen_quote(quote, now)
+        close = _stored_close(connection, name, now)
+    seen = _newest(name, quote, close, now)
+    if seen is None:
+        raise PriceUnavailable(
+            f"No price of {name} is known here; fetch or import some on the Data page."
+        )
+    return seen
 
 
 def newest(
     symbol: str, quote: StoredQuote | None, close: StoredClose | None, now: datetime
 ) -> SeenPrice | None:
     """`latest_price` of a symbol whose last quote and last stored close are read already."""
-    seen = None
+    told = None
     if close is not None:
-        seen = _seen_close(symbol, close.on, close.close, f"stored: {close.source}", now)
-    elif symbol in BUNDLED.symbols():
-        seen = _last_close(BUNDLED.history(symbol), now)
-    if quote is not None and (seen is None or quote.made_at >= seen.made_at):
+        origin = f"stored, {close.source}"
+        told = _close(symbol, close.close, close.on, calendar_of(), origin, now)
+    return _newest(symbol, quote, told, now)
+
+
+def _newest(
+    symbol: str, quote: StoredQuote | None, stored: SeenPrice | None, now: datetime
+) -> SeenPrice | None:
+    close = stored
+    if close is None and symbol in BUNDLED.symbols():
+        bundled = BUNDLED.history(symbol)
+        price = float(bundled.bars["close"].iloc[-1])
+        close = _close(symbol, price, bundled.last_date, calendar_of(), "bundled", now)
+    if quote is not None and (close is None or quote.made_at >= close.made_at):
         return _seen_quote(quote, now)
-    return seen
+    return close
 
 
 def _seen_quote(quote: StoredQuote, now: datetime) -> SeenPrice:
@@ -287,15 +298,31 @@ def _seen_quote(quote: StoredQuote, now: datetime) -> SeenPrice:
     )
 
 
-def _last_close(history: PriceHistory, now: datetime) -> SeenPrice:
-    close, told = float(history.bars["close"].iloc[-1]), history.provenance.source
-    return _seen_close(history.symbol, history.last_date, close, told, now)
+def _stored_close(connection: Connection, symbol: str, now: datetime) -> SeenPrice | None:
+    series = records.find_series(connection, symbol, DAILY)
+    bar = records.last_bar(connection, symbol, DAILY)
+    if series is None or bar is None:
+        return None
+    day, close = bar[0].date(), bar[1]
+    calendar = calendar_of(series.exchange or NEW_YORK)
+    return _close(symbol, close, day, calendar, f"stored, {series.source}", now)
 
 
-def _seen_close(symbol: str, on: date, close: float, told: str, now: datetime) -> SeenPrice:
-    made_at = datetime.combine(on, SESSION_CLOSES, EXCHANGE)
-    price, source = from_float(PRICE, close), f"close of {on}, {told}"
-    return SeenPrice(symbol, price, source, made_at, now - made_at, is_live=False, is_close=True)
+def _close(
+    symbol: str, price: float, day: date, calendar: Calendar | None, origin: str, now: datetime
+) -> SeenPrice:
+    made_at = datetime.combine(day, SESSION_CLOSES, EXCHANGE)
+    if calendar is not None and calendar.knows(day) and calendar.is_session(day):
+        made_at = calendar.hours(day)[1]
+    return SeenPrice(
+        symbol,
+        from_float(PRICE, price),
+        f"close of {day} ({origin})",
+        made_at,
+        now - made_at,
+        is_live=False,
+        is_close=True,
+    )
 
 
 def refresh_quote(
@@ -306,12 +333,12 @@ def refresh_quote(
     seen = yahoo.quote(name)
     quote = StoredQuote(
         name,
-        from_float(PRICE, seen.price),
+        seen.price,
         seen.made_at,
         seen.session,
         seen.currency,
-        None if seen.previous_close is None else from_float(PRICE, seen.previous_close),
-        "Yahoo",
+        seen.previous_close,
+        YAHOO,
         now,
     )
     with database.write() as connection:
@@ -319,8 +346,8 @@ def refresh_quote(
     return _seen_quote(quote, now)
 
 
-def upcoming_dividend(yahoo: "YahooPrices", symbol: str) -> "UpcomingDividend | None":
-    """The next announced dividend, None where none is. Raises PriceUnavailable."""
+def upcoming_dividend(yahoo: "YahooPrices", symbol: str) -> "UpcomingDividend":
+    """The next ex-date and pay date, as far as Yahoo names them. Raises PriceUnavailable."""
     return yahoo.upcoming_dividend(as_symbol(symbol))
 
 
@@ -333,40 +360,4 @@ def delete(database: Database, symbol: str, interval: str = DAILY) -> None:
     with database.write() as connection:
         if records.find_series(connection, name, interval) is None:
             raise PriceUnavailable(f"No {interval} prices of {name} are stored.")
-        records.delete_series(connection, name, interval)
-        records.delete_bars(connection, name, interval)
-        records.delete_price_dividends(connection, name, interval)
-        records.delete_price_splits(connection, name, interval)
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """A file read for a symbol, checked, and not yet saved.
-
-    kind: "prices", "dividends" or "splits". history: the series as saving leaves it. replaced:
-    the stored series that saving replaces or adds to. notes: sentences to read before saving.
-    """
-
-    name: str
-    kind: str
-    history: PriceHistory
-    rows: int
-    replaced: Coverage | None
-    notes: tuple[str, ...]
-
-
-def import_preview(
-    database: Database, name: str, content: bytes, symbol: str, dates: str | None = None
-) -> Import:
-    """Read a CSV or Parquet file of prices, dividends or splits; nothing is saved.
-
-    dates: "day first" or "month first" for dates such as 03/04/2020 that can mean either.
-    Raises InvalidPrices with the line and reason of every bad row, AmbiguousDates where `dates`
-    is needed, InvalidInput for what is no such file.
-    """
-    raise NotImplementedError
-
-
-def import_save(database: Database, preview: Import, now: datetime) -> Coverage:
-    """Save a previewed file, all of it at once; a stored series of its kind is replaced."""
-    raise NotImplementedError
+        price_store.delete(connection, name, interval)

@@ -4,7 +4,7 @@ Nothing is recorded here. All positions are read in a handful of statements, how
 are; only dividends that are due today cost a further one each.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -56,7 +56,8 @@ class Row:
 
     quote, decision: None where no price is known. next_up, next_down: the orders at the nearest
     triggers, None without an anchor. trail: what it was worth, oldest first. dividends:
-    announced or accrued ones, by ex-date. concerns: most urgent first.
+    announced or accrued ones, by ex-date. runs_itself: its paper autopilot is on. concerns: most
+    urgent first.
     """
 
     position: Position
@@ -68,6 +69,8 @@ class Row:
     performance: Performance
     trail: tuple[float, ...]
     dividends: tuple[Dividend, ...]
+    is_sample: bool
+    runs_itself: bool
     concerns: tuple[Concern, ...] = ()
 
     @property
@@ -116,6 +119,8 @@ class _Facts:
     orders_today: Mapping[int, int]
     dividends: Mapping[int, Sequence[Dividend]]
     prices: Mapping[str, SeenPrice]
+    samples: Container[int]
+    autopilots: Container[int]
 
 
 def overview(database: Database, now: datetime) -> Overview:
@@ -128,11 +133,19 @@ def overview(database: Database, now: datetime) -> Overview:
             records.every_order_count(connection, exchange_date(now)),
             records.every_unpaid_dividend(connection),
             _prices(connection, {one.ticker for one in positions}, now),
+            *_labels(connection),
         )
         rows = [_row(connection, position, facts, now) for position in positions]
     held = sorted((one for one in rows if one.position.balance.is_open), key=_urgency)
     archived = (one for one in rows if not one.position.balance.is_open)
     return Overview(tuple(held), tuple(archived), _totals(held))
+
+
+def _labels(connection: Connection) -> tuple[Container[int], Container[int]]:
+    """Positions of the sample, and those that run by themselves."""
+    return records.samples(connection), {
+        one.position_id for one in records.running_autopilots(connection)
+    }
 
 
 def _prices(connection: Connection, symbols: Iterable[str], now: datetime) -> dict[str, SeenPrice]:
@@ -164,6 +177,7 @@ def row(database: Database, position_id: int, now: datetime) -> Row:
                 ]
             },
             _prices(connection, {position.ticker}, now),
+            *_labels(connection),
         )
         return _row(connection, position, facts, now)
 
@@ -189,6 +203,8 @@ def _row(connection: Connection, position: Position, facts: _Facts, now: datetim
         performance(valuations),
         tuple(float(one.equity) for one in valuations[-TRAIL:] if one.equity is not None),
         dividends,
+        number in facts.samples,
+        number in facts.autopilots,
     )
     return replace(row, concerns=tuple(_concerns(row, now)))
 
@@ -220,7 +236,7 @@ def _concerns(row: Row, now: datetime) -> Iterator[Concern]:
         yield Concern.DIVIDEND_DUE
     if quote is None:
         yield Concern.NO_PRICE
-    elif now - quote.seen_at(now) > STALE_AFTER:
+    elif now - quote.seen_at(now) > STALE_AFTER and not row.is_sample:
         yield Concern.STALE_PRICE
 
 

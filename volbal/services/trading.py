@@ -12,11 +12,12 @@ from functools import reduce
 from typing import Final
 
 from volbal.domain import entries, guardrails, order_states, orders
-from volbal.domain.decision import Circumstances, Decision, Reason, decide
+from volbal.domain.decision import Circumstances, Decision, Reason, commission, decide
 from volbal.domain.ledger import Entry, fold
-from volbal.domain.money import NO_SHARES, Number
+from volbal.domain.money import MONEY, NO_SHARES, Number, multiplied
 from volbal.domain.order_states import OrderState, Step
 from volbal.domain.orders import Execution, FillRecord, Order, OrderRecord, Side
+from volbal.domain.policy import Policy
 from volbal.domain.position import Position
 from volbal.domain.quotes import Quote, require_aware
 from volbal.domain.wording import percent, price, shares
@@ -55,6 +56,15 @@ class Evaluation:
 
     decision_id: int
     decision: Decision
+    proposal: Proposal | None
+
+
+@dataclass(frozen=True, slots=True)
+class LatestEvaluation:
+    """The last decision on record. proposal: its order, unless something happened since."""
+
+    decision: Decision
+    decided_at: datetime
     proposal: Proposal | None
 
 
@@ -259,7 +269,8 @@ def approve(database: Database, position_id: int, key: str, now: datetime) -> Su
         known = records.find_order_by_key(connection, position_id, key)
         if known is not None:
             return Submission(known, replayed=True)
-        proposal = current_proposal(connection, position_id)
+        latest = _latest_evaluation(connection, position_id)
+        proposal = None if latest is None else latest.proposal
         if proposal is None or proposal.key != key:
             raise orders.ProposalOutdated
         _, open_order = records.orders_today_and_open(connection, position_id, exchange_date(now))
@@ -268,15 +279,31 @@ def approve(database: Database, position_id: int, key: str, now: datetime) -> Su
         return submitted(connection, position_id, key, proposal.order, now)
 
 
-def current_proposal(connection: Connection, position_id: int) -> Proposal | None:
-    """What the latest evaluation proposes, unless something happened since."""
-    latest = records.last_proposal(connection, position_id)
+def latest_evaluation(database: Database, position_id: int) -> LatestEvaluation | None:
+    """The last recorded decision; None before any. Raises PositionNotFound."""
+    with database.read() as connection:
+        book.position(connection, position_id)
+        return _latest_evaluation(connection, position_id)
+
+
+def _latest_evaluation(connection: Connection, position_id: int) -> LatestEvaluation | None:
+    latest = records.last_decision(connection, position_id)
     if latest is None:
         return None
-    key, order, at = latest
+    return LatestEvaluation(
+        latest.decision, latest.decided_at, _still_proposed(connection, position_id, latest)
+    )
+
+
+def _still_proposed(
+    connection: Connection, position_id: int, latest: StoredDecision
+) -> Proposal | None:
+    order, at = latest.decision.order, latest.decision.price
+    if order is None or latest.proposal_key is None:
+        return None
     last = records.last_event(connection, position_id, CHANGES_THAT_RENEW_PROPOSALS)
-    is_current = key == orders.proposal_key(position_id, last, order, at)
-    return Proposal(key, order, at) if is_current else None
+    key = orders.proposal_key(position_id, last, order, at)
+    return Proposal(key, order, at) if key == latest.proposal_key else None
 
 
 def cancel(database: Database, order_id: int, now: datetime, reason: str = "") -> OrderRecord:
@@ -362,6 +389,12 @@ def executed(
         outside_guardrails=False,
     )
     return _record_fill(connection, order, made, now)
+
+
+def expected_fee(policy: Policy, price: Number, quantity: Number) -> Decimal:
+    """What the policy expects a fill to cost, in account currency. Raises InvalidInput."""
+    done = orders.execution(price, quantity)
+    return commission(policy, multiplied(MONEY, done.quantity, done.price))
 
 
 def _fill_inputs(

@@ -1,4 +1,4 @@
-"""What pages over the records share: opening them, carrying out a click once, saying what came of it.
+"""What pages over the records share: opening them, acting once on a click, saying what came of it.
 
 Actions run in callbacks, before the page is drawn, so the page shows what they left. A button
 whose key carries the state it was drawn from cannot act twice: a second click, however quick,

@@ -6,6 +6,7 @@ Colours and words are those of the charts. Every text that a person or a source 
 from collections.abc import Sequence
 from datetime import datetime
 from html import escape
+from urllib.parse import quote
 
 from volbal.domain.decision import Action
 from volbal.domain.ladder import Rung
@@ -37,7 +38,7 @@ STYLE = f"""<style>
 .vb-figures {{ display: grid; grid-template-columns: repeat(7, minmax(0, 1fr)); gap: .4rem 1rem;
   grid-column: 1 / -1; margin-top: .3rem; }}
 .vb-figures b {{ display: block; font-weight: 600; white-space: nowrap; }}
-.vb-figures svg {{ width: 100%; height: 2.2rem; display: block; }}
+.vb-figures img {{ width: 100%; height: 2.2rem; display: block; }}
 @media (max-width: 900px) {{
   .vb-card {{ grid-template-columns: minmax(0, 1fr); }}
   .vb-figures {{ grid-template-columns: repeat(3, minmax(0, 1fr)); }}
@@ -55,11 +56,11 @@ def card(row: Row, now: datetime) -> str:
 
 
 def _price(row: Row, now: datetime) -> str:
-    quote = row.quote
-    if quote is None:
+    seen = row.quote
+    if seen is None:
         return _block(UNDEFINED, "No price yet: evaluate at a typed one, or fetch prices")
-    age = duration((now - quote.seen_at(now)).total_seconds())
-    return _block(price(quote.price), f"{age} old · {quote.source}")
+    age = duration((now - seen.seen_at(now)).total_seconds())
+    return _block(price(seen.price), f"{age} old · {seen.source}")
 
 
 def _block(value: str, below: str) -> str:
@@ -136,9 +137,10 @@ def next_action(row: Row) -> str:
     if row.open_orders:
         order = row.open_orders[0]
         return f"Order {order.order_id} is open: {escape(str(order.order))}"
-    return "Next: " + " or ".join(
-        _rung(rung) for rung in (row.next_down, row.next_up) if rung is not None
-    )
+    nearest = " or ".join(_rung(rung) for rung in (row.next_down, row.next_up) if rung is not None)
+    skipped = decision is not None and decision.action is Action.SKIP
+    reason = decision.reason.value.replace("_", " ") if decision is not None else ""
+    return f"No order now: {reason}. Next: {nearest}" if skipped else f"Next: {nearest}"
 
 
 def _rung(rung: Rung) -> str:
@@ -153,15 +155,16 @@ def _figures(row: Row) -> str:
     balance, earned = row.position.balance, row.performance
     value = UNDEFINED if row.value is None else money(row.value)
     figures = (
-        ("Value", value),
-        ("Return", _ratio(earned.time_weighted)),
-        ("Stock", _ratio(earned.stock)),
-        ("Excess", _ratio(earned.excess)),
-        ("Dividends", money(row.received)),
-        ("Receivable", money(balance.receivable)),
+        ("Value", value, "Stock, cash and receivable dividends"),
+        ("Return", _ratio(earned.time_weighted), "Time-weighted since its first price"),
+        ("Stock", _ratio(earned.stock), "Total return of the stock since then"),
+        ("Excess", _ratio(earned.excess), "Return less the stock's"),
+        ("Dividends", money(row.received), "Net of withholding, received so far"),
+        ("Receivable", money(balance.receivable), "Net dividends not paid yet"),
     )
     cells = "".join(
-        f'<div><span class="vb-small">{name}</span><b>{text}</b></div>' for name, text in figures
+        f'<div title="{told}"><span class="vb-small">{name}</span><b>{text}</b></div>'
+        for name, text, told in figures
     )
     return f'<div class="vb-figures"><div>{sparkline(row.trail)}</div>{cells}</div>'
 
@@ -171,7 +174,7 @@ def _ratio(value: float | None) -> str:
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """A line of `values`, oldest first, as SVG; empty with fewer than two."""
+    """A line of `values`, oldest first, as a picture; empty with fewer than two."""
     if len(values) < 2:
         return ""
     low, high = min(values), max(values)
@@ -181,9 +184,11 @@ def sparkline(values: Sequence[float]) -> str:
         f"{number * step:.1f},{28.0 - 26.0 * (value - low) / reach:.1f}"
         for number, value in enumerate(values)
     )
-    return (
-        '<svg viewBox="0 0 100 30" preserveAspectRatio="none" role="img" '
-        f'aria-label="Value from {money(values[0])} to {money(values[-1])}">'
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 30" preserveAspectRatio="none">'
         f'<polyline points="{points}" fill="none" stroke="{BLUE}" stroke-width="1.5" '
         'vector-effect="non-scaling-stroke"/></svg>'
     )
+    # Streamlit lets no SVG element through, but it does let a picture.
+    told = f"Value from {money(values[0])} to {money(values[-1])}"
+    return f'<img src="data:image/svg+xml,{quote(drawing)}" alt="{told}">'

@@ -1,15 +1,21 @@
 """The overview's parts: totals, what needs a look, cards, archive, and the first run."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from volbal.domain.wording import money
+from volbal.services import sample
 from volbal.services.overview import Concern, Overview, Row, Totals
+from volbal.services.running import Database
 from volbal.ui import acting, cards, tables
 
-POSITION = "pages/position.py"
+PAGES = Path(__file__).resolve().parents[2] / "pages"
+
+POSITION = PAGES / "position.py"
 PER_PAGE = 10
 
 CONCERNS = {
@@ -24,7 +30,7 @@ CONCERNS = {
 """Badge, its colour, and what it asks for."""
 
 
-def welcome() -> None:
+def welcome(database: Database) -> None:
     """What a first visit offers."""
     with st.container(border=True):
         st.subheader("No positions yet")
@@ -35,11 +41,32 @@ def welcome() -> None:
         )
         with st.container(horizontal=True):
             _to_new("primary")
+            wants = st.button(
+                "Try it with a sample portfolio",
+                icon=":material/science:",
+                help="Three labelled positions that lived through real prices of 2023. "
+                "One click removes them again.",
+            )
+    if wants:
+        _add_sample(database)
 
 
-def draw(found: Overview) -> None:
+def _add_sample(database: Database) -> None:
+    bar = st.progress(0.0, "The sample lives through half a year of real prices")
+    sample.add(database, acting.now(), lambda part: _show(bar, part))
+    acting.say("success", "The sample portfolio is there. Its prices end in September 2023.")
+    st.rerun()
+
+
+def _show(bar: Any, part: float) -> None:
+    bar.progress(part)
+
+
+def draw(database: Database, found: Overview) -> None:
     """Totals, what needs a look, a card a position."""
     now = acting.now()
+    if any(row.is_sample for row in (*found.open, *found.archived)):
+        _show_sample(database)
     _show_totals(found.totals, len(found.open))
     _show_attention(found.open)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -56,6 +83,35 @@ def draw(found: Overview) -> None:
         rows = (*found.open, *found.archived)
         tables.show(table(rows), "overview-table", alt="Every position in figures", name="overview")
     st.html(cards.STYLE)
+
+
+def _show_sample(database: Database) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", border=True):
+        st.markdown(
+            ":material/science: **Positions marked Sample are an example** over real prices of "
+            "2023, filled on paper. They count in the totals until they are removed.",
+            width="stretch",
+        )
+        if st.button("Remove the sample", icon=":material/delete:"):
+            _confirm_removal(database)
+
+
+@st.dialog("Remove the sample portfolio?")
+def _confirm_removal(database: Database) -> None:
+    st.markdown(
+        "The positions marked Sample are deleted with their orders, fills and log, also what you "
+        "did with them yourself. This cannot be undone. **Nothing else is touched.**"
+    )
+    if st.button(
+        "Remove the sample", type="primary", icon=":material/delete:", key="remove-sample"
+    ):
+        acting.act(f"remove-sample-{acting.now()}", _remove_sample, database)
+        st.rerun()
+
+
+def _remove_sample(database: Database) -> str:
+    sample.remove(database)
+    return "The sample portfolio is removed."
 
 
 def _to_new(kind: str) -> None:
@@ -126,12 +182,21 @@ def heading(row: Row) -> None:
         st.page_link(
             POSITION,
             label=f"**{name_of(row)}**",
-            icon=":material/open_in_new:",
+            icon=":material/arrow_forward:",
             query_params={"id": str(row.position.position_id)},
         )
-        for concern in row.concerns:
-            badge, colour, told = CONCERNS[concern]
-            st.badge(badge, color=colour, help=told)  # type: ignore[arg-type]  # one of its colours
+        badges(row)
+
+
+def badges(row: Row) -> None:
+    """Its labels, then what needs a look."""
+    if row.is_sample:
+        st.badge("Sample", icon=":material/science:", color="violet", help="Part of the sample.")
+    if row.runs_itself:
+        st.badge("Autopilot", icon=":material/smart_toy:", color="violet", help="Runs on paper.")
+    for concern in row.concerns:
+        badge, colour, told = CONCERNS[concern]
+        st.badge(badge, color=colour, help=told)  # type: ignore[arg-type]  # one of its colours
 
 
 def _show_archive(rows: Sequence[Row]) -> None:

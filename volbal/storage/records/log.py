@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from volbal.domain import configuration as settings
+from volbal.domain.decision import Action, Decision, Reason, Sizing
 from volbal.domain.orders import Order, Side
 from volbal.domain.position import Position
 from volbal.domain.quotes import Quote
@@ -73,11 +74,14 @@ def insert_decision(
     return number(row)
 
 
-def last_proposal(connection: Connection, position_id: int) -> tuple[str, Order, Decimal] | None:
-    """Key, order and price that the newest decision proposes; None where it proposes nothing."""
+def last_decision(connection: Connection, position_id: int) -> StoredDecision | None:
+    """The newest one; None before any."""
     row = connection.execute(
         """
-        select proposal_key, side, quantity, price
+        select
+            decided_at, proposal_key, side, quantity, wish, capped, guarded, funded, rounded,
+            action, reason, price, price_source, price_age, anchor, distance, buy_level,
+            sell_level, equity, stock_share, stock_share_after, notional, commission
         from decisions
         where position_id = ?
         order by decision_id desc
@@ -85,9 +89,27 @@ def last_proposal(connection: Connection, position_id: int) -> tuple[str, Order,
         """,
         [position_id],
     ).fetchone()
-    if row is None or row[0] is None:
+    if row is None:
         return None
-    return row[0], Order(Side(row[1]), row[2]), row[3]
+    decision = Decision(
+        Action(row[9]),
+        Reason(row[10]),
+        price=row[11],
+        price_source=row[12],
+        price_age=row[13],
+        anchor=row[14],
+        distance=row[15],
+        buy_level=row[16],
+        sell_level=row[17],
+        equity=row[18],
+        stock_share=row[19],
+        stock_share_after=row[20],
+        sizing=Sizing(*row[4:9]),
+        order=None if row[2] is None else Order(Side(row[2]), row[3]),
+        notional=row[21],
+        commission=row[22],
+    )
+    return StoredDecision(decision, aware(row[0]), row[1])
 
 
 def insert_event(connection: Connection, event: Event) -> int:
