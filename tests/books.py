@@ -29,6 +29,8 @@ TABLES = (
     "valuations",
     "events",
     "transfer_keys",
+    "autopilots",
+    "samples",
 )
 
 

@@ -217,6 +217,22 @@ def test_one_without_prices_waits(database: Database) -> None:
     assert "no 1d prices of ACME" in found[1].stopped
 
 
+def test_a_server_that_ends_stops_it_between_two_bars(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = a_pilot(database, "KO", 38.0, "2014-03-03")
+    monkeypatch.setattr(autopilot.running, "database", lambda: database)
+    stop = threading.Event()
+
+    def ends_meanwhile() -> datetime:
+        stop.set()
+        return moment("2014-06-30")
+
+    autopilot.watch(stop, ends_meanwhile)
+    assert event_types(database, number).count("evaluation") == 1
+    assert autopilot.catch_up(database, number, moment("2014-06-30")).bars == 82
+
+
 CHILD = """
 import sys
 from datetime import datetime

@@ -43,6 +43,32 @@ def test_the_newest_price_of_market_and_ledger_is_used(database: Database) -> No
     assert row(database, 1, later).quote.price == 174
 
 
+def test_a_price_from_before_its_opening_is_none_of_its_own(database: Database) -> None:
+    # The bundled prices of KO end in 2014.
+    positions.open_position(database, "KO", quantity=50, cash=2000, anchor_price=60, now=NOW)
+    shown = row(database, 1, NOW)
+    assert shown.quote is not None
+    assert (shown.quote.price, shown.quote.source) == (60, "opening price")
+    assert shown.concerns == ()
+
+
+def test_a_stale_price_is_no_met_trigger(database: Database) -> None:
+    a_cell(database)
+    trading.evaluate(database, 1, at(97), NOW)
+    assert row(database, 1, NOW).concerns == (Concern.TRIGGER_MET,)
+    assert row(database, 1, NOW + 5 * DAY).concerns == (Concern.STALE_PRICE,)
+
+
+def test_a_suspect_price_is_neither_value_nor_guardrail(database: Database) -> None:
+    now = datetime.fromisoformat("2023-09-18T15:00:00+00:00")
+    # After a forgotten split of 1 for 4 the market, at 173.93, is far from the anchor.
+    positions.open_position(database, "AAPL", quantity=50, cash=2500, anchor_price=50, now=now)
+    shown = row(database, 1, datetime.fromisoformat("2023-09-25T15:00:00+00:00"))
+    assert shown.concerns[0] is Concern.SUSPECT_PRICE
+    assert Concern.OUTSIDE_GUARDRAILS not in shown.concerns
+    assert shown.value == 5000
+
+
 def test_what_is_urgent_comes_first(database: Database) -> None:
     calm, stale, met, ordered, due = (a_cell(database).position_id for _ in range(5))
     trading.evaluate(database, stale, at(100), NOW)

@@ -75,11 +75,17 @@ class Row:
 
     @property
     def value(self) -> Decimal | None:
-        """V; None while its shares have no price."""
-        balance = self.position.balance
+        """V, at the last trusted price where the newest is suspect; None without a price."""
+        balance, trusted = self.position.balance, self.position.reference_price
+        if self.is_suspect and trusted is not None:
+            return equity(balance, trusted)
         if self.decision is not None:
             return self.decision.equity
         return equity(balance, ZERO) if balance.quantity == 0 else None
+
+    @property
+    def is_suspect(self) -> bool:
+        return self.decision is not None and self.decision.reason is Reason.SUSPECT_PRICE
 
     @property
     def received(self) -> Decimal:
@@ -210,33 +216,43 @@ def _row(connection: Connection, position: Position, facts: _Facts, now: datetim
 
 
 def newest_quote(position: Position, seen: SeenPrice | None) -> Quote | None:
-    """The market's newest price or the position's last accepted one, whichever is newer."""
-    last, made_at = position.last_price, position.last_price_at
-    if last is None or made_at is None:
-        return None if seen is None else seen.as_quote()
-    if seen is not None and seen.made_at > made_at:
+    """The market's newest price or the position's own last one, whichever is newer.
+
+    Its own: the last accepted one, else the price it was opened at.
+    """
+    own, made_at = position.reference_price, position.last_price_at or position.opened_at
+    if seen is not None and (own is None or seen.made_at > made_at):
         return seen.as_quote()
+    if own is None:
+        return None
     # It was accepted before, so it counts as confirmed and in session.
-    return Quote(last, "last accepted", made_at, confirmed=True)
+    source = "opening price" if position.last_price is None else "last accepted"
+    return Quote(own, source, made_at, confirmed=True)
+
+
+def is_stale(quote: Quote, now: datetime) -> bool:
+    """Too old to be a ground for an order."""
+    return now - quote.seen_at(now) > STALE_AFTER
 
 
 def _concerns(row: Row, now: datetime) -> Iterator[Concern]:
     position, decision, quote = row.position, row.decision, row.quote
     if not position.balance.is_open:
         return
-    if decision is not None and decision.order is not None:
+    stale = quote is not None and is_stale(quote, now) and not row.is_sample
+    if decision is not None and decision.order is not None and not stale:
         yield Concern.TRIGGER_MET
     if row.open_orders:
         yield Concern.OPEN_ORDER
-    if decision is not None and decision.reason is Reason.SUSPECT_PRICE:
+    if row.is_suspect:
         yield Concern.SUSPECT_PRICE
-    if decision is not None and _is_outside(decision, position.configuration.policy):
+    elif decision is not None and _is_outside(decision, position.configuration.policy):
         yield Concern.OUTSIDE_GUARDRAILS
     if any(_is_due(one, exchange_date(now)) for one in row.dividends):
         yield Concern.DIVIDEND_DUE
     if quote is None:
         yield Concern.NO_PRICE
-    elif now - quote.seen_at(now) > STALE_AFTER and not row.is_sample:
+    elif stale:
         yield Concern.STALE_PRICE
 
 

@@ -20,7 +20,7 @@ from volbal.services import market_data, overview, positions, trading
 from volbal.services.overview import Row
 from volbal.services.running import Database
 from volbal.services.trading import LatestEvaluation
-from volbal.ui import acting, cards, holdings, portfolio
+from volbal.ui import acting, cards, holdings, log, portfolio
 
 NEW = "new"
 
@@ -170,8 +170,14 @@ def _show_decision(database: Database, row: Row, latest: LatestEvaluation, now: 
     colour: Any = COLOURS[decision.action]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(decision.action.value, color=colour)
-        st.caption(f"Evaluated {ago} ago at {price(decision.price)} ({decision.price_source})")
-    st.markdown(decision.sentence)
+        source = log.plain(decision.price_source)
+        st.caption(f"Evaluated {ago} ago at {price(decision.price)} ({source})")
+    st.markdown(log.plain(decision.sentence))
+    if decision.order is not None and decision.price_age > overview.STALE_AFTER.total_seconds():
+        st.warning(
+            f"The price was {duration(decision.price_age)} old. Type today's before you order.",
+            icon=":material/history:",
+        )
     proposal = latest.proposal
     if proposal is not None and not row.open_orders:
         key = f"approve-{proposal.key}"

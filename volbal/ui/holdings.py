@@ -30,6 +30,8 @@ def draw(database: Database, row: Row, now: datetime) -> None:
             continue
         with tab:
             match name:
+                case "Ladder" if not position.balance.is_open:
+                    st.info("The position is archived: it takes no orders.")
                 case "Ladder":
                     rungs.draw(position, "ladder")
                 case "Chart":

@@ -13,7 +13,7 @@ from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.services import market_data, positions, settings
 from volbal.services.market_data import SeenPrice
 from volbal.services.running import Database
-from volbal.ui import acting, fields, rungs
+from volbal.ui import acting, fields, log, rungs
 from volbal.ui.forms import recalled, remember
 
 PAGE = "opening"
@@ -64,11 +64,7 @@ def _inputs(database: Database) -> None:
         help="Price per share that becomes the anchor. Left empty: the newest price known. "
         "Example: 187.40.",
     )
-    if seen is not None and not recalled(PAGE, "price"):
-        age = duration(seen.age.total_seconds())
-        st.caption(
-            f"{price(seen.price)} is {age} old: {seen.source}. Type a newer one if you have it."
-        )
+    st.caption(_price_text(seen))
     st.segmented_control(
         "Start with",
         [DOLLARS, SHARES],
@@ -108,6 +104,16 @@ def _number(place: Any, name: str, label: str, step: float, told: str) -> None:
     place.number_input(
         label, key=f"{PAGE}.{name}", min_value=0.0, step=step, format="%.12g", help=told
     )
+
+
+def _price_text(seen: SeenPrice | None) -> str:
+    """What the anchor will be, and how old; a line in any case, so that nothing jumps."""
+    if recalled(PAGE, "price"):
+        return "The typed price becomes the anchor."
+    if seen is None:
+        return "Without a price there is no anchor yet."
+    age, source = duration(seen.age.total_seconds()), log.plain(seen.source)
+    return f"{price(seen.price)} is {age} old: {source}. Type a newer one if you can."
 
 
 def _renew_price() -> None:

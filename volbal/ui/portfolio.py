@@ -16,7 +16,8 @@ from volbal.ui import acting, cards, tables
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 
 POSITION = PAGES / "position.py"
-PER_PAGE = 10
+PER_PAGE, NAMED = 10, 6
+"""Cards on a page, and positions that a line of concerns names."""
 
 CONCERNS = {
     Concern.TRIGGER_MET: ("Trigger met", "red", "The rule wants an order now: evaluate it."),
@@ -102,10 +103,14 @@ def _confirm_removal(database: Database) -> None:
         "The positions marked Sample are deleted with their orders, fills and log, also what you "
         "did with them yourself. This cannot be undone. **Nothing else is touched.**"
     )
+    token = f"remove-sample-{acting.now()}"
     if st.button(
-        "Remove the sample", type="primary", icon=":material/delete:", key="remove-sample"
+        "Remove them",
+        type="primary",
+        icon=":material/delete:",
+        on_click=acting.act,
+        args=(token, _remove_sample, database),
     ):
-        acting.act(f"remove-sample-{acting.now()}", _remove_sample, database)
         st.rerun()
 
 
@@ -168,7 +173,8 @@ def _show_attention(rows: Sequence[Row]) -> None:
     for concern, (badge, _, told) in CONCERNS.items():
         names = [name_of(row) for row in rows if concern in row.concerns]
         if names and concern is not Concern.STALE_PRICE:
-            st.markdown(f"**{badge}:** {', '.join(names)}. {told}")
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            st.markdown(f"**{badge}:** {', '.join(names[:NAMED])}{more}. {told}")
 
 
 def name_of(row: Row) -> str:

@@ -226,8 +226,13 @@ def _confirm_closing(database: Database, position: Position) -> None:
         "nothing deleted. It takes no orders until it is reopened."
     )
     token = f"closing-{position.position_id}-{acting.now()}"
-    if st.button("Close it", type="primary", icon=":material/archive:"):
-        acting.act(token, _close, database, position.position_id)
+    if st.button(
+        "Close it",
+        type="primary",
+        icon=":material/archive:",
+        on_click=acting.act,
+        args=(token, _close, database, position.position_id),
+    ):
         st.rerun()
 
 
