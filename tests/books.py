@@ -28,6 +28,7 @@ TABLES = (
     "decisions",
     "valuations",
     "events",
+    "transfer_keys",
     "autopilots",
     "samples",
 )

@@ -3,12 +3,19 @@
 import json
 import re
 import secrets
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
-from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
 
 from volbal.domain.money import plain
 
@@ -64,6 +71,17 @@ NotNegative = Annotated[
 Positive = Annotated[
     Decimal, PlainValidator(_given), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
 ]
+
+
+def _written(value: object) -> object:
+    """A date or time as JSON has it: text. Pydantic would take numbers for seconds, too."""
+    if not isinstance(value, str):
+        raise ValueError("not a text such as 2026-03-13")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_written)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
 Exact = Annotated[
     Decimal, PlainSerializer(_marked, when_used="json"), WithJsonSchema({"type": "number"})
 ]

@@ -35,13 +35,18 @@ from volbal.api.policies import policy, sent
 from volbal.api.problems import Route, documented
 from volbal.domain.configuration import Configuration
 from volbal.domain.orders import LONGEST_KEY
+from volbal.domain.quotes import Quote
+from volbal.domain.wording import duration
 from volbal.errors import PriceUnavailable
 from volbal.market.sessions import quote
-from volbal.services import income, positions, trading
+from volbal.services import income, market_data, overview, positions, trading
 from volbal.services.running import database
 
 router = APIRouter(
-    prefix="/v1", route_class=Route, default_response_class=ExactResponse, responses=documented(503)
+    prefix="/v1",
+    route_class=Route,
+    default_response_class=ExactResponse,
+    responses=documented(422, 503),
 )
 
 LARGEST_ID: Final = 2**63 - 1
@@ -141,11 +146,24 @@ def performance(position_id: Id) -> PerformanceAnswer:
 @router.post("/positions/{position_id}/evaluate", tags=["Orders"], responses=documented(404, 422))
 def evaluate(position_id: Id, body: Question | None = None) -> EvaluationAnswer:
     """Show the rule a price, record its decision and get the order it proposes."""
-    if body is None or body.price is None:
-        raise PriceUnavailable("No source gives prices yet; send one as `price`.")
-    asked = quote(body.price, confirmed=body.confirmed)
-    made = trading.evaluate(database(), position_id, asked, _now())
-    return EvaluationAnswer.of(position_id, made)
+    asked, now = body or Question(), _now()
+    if asked.price is not None:
+        shown = quote(asked.price, confirmed=asked.confirmed)
+    else:
+        ticker = positions.find_position(database(), position_id).ticker
+        shown = _newest(ticker, asked.confirmed, now)
+    return EvaluationAnswer.of(position_id, trading.evaluate(database(), position_id, shown, now))
+
+
+def _newest(ticker: str, confirmed: bool, now: datetime) -> Quote:
+    """The newest price known; one that is no ground for an order is not passed off as one."""
+    seen = market_data.latest_price(database(), ticker, now)
+    if seen.age > overview.STALE_AFTER and not confirmed:
+        raise PriceUnavailable(
+            f"The newest price of {ticker} is {duration(seen.age.total_seconds())} old; send one "
+            "as `price`, fetch newer ones, or send `confirmed`."
+        )
+    return seen.as_quote(confirmed=confirmed)
 
 
 @router.post(
@@ -165,7 +183,7 @@ def submit(position_id: Id, body: NewOrder, key: Key, response: Response) -> Sub
     return SubmissionAnswer.of(made)
 
 
-@router.post("/orders/{order_id}/fill", tags=["Orders"], responses=documented(404, 409, 422))
+@router.post("/orders/{order_id}/fill", tags=["Orders"], responses=documented(400, 404, 409, 422))
 def fill(order_id: Id, body: NewFill, key: OptionalKey = None) -> FilledAnswer:
     """Record what the broker executed; with a key, once."""
     made = trading.fill(
@@ -194,19 +212,23 @@ def reject(order_id: Id, body: Rejection) -> OrderAnswer:
 
 
 @router.post(
-    "/positions/{position_id}/deposit", tags=["Positions"], responses=documented(404, 409, 422)
+    "/positions/{position_id}/deposit", tags=["Positions"], responses=documented(400, 404, 409, 422)
 )
-def deposit(position_id: Id, body: Transfer) -> PositionAnswer:
-    """Bring money in."""
-    return PositionAnswer.of(positions.deposit(database(), position_id, body.amount, _now()))
+def deposit(position_id: Id, body: Transfer, key: OptionalKey = None) -> PositionAnswer:
+    """Bring money in; with a key, once."""
+    made = positions.deposit(database(), position_id, body.amount, _now(), key=key)
+    return PositionAnswer.of(made)
 
 
 @router.post(
-    "/positions/{position_id}/withdraw", tags=["Positions"], responses=documented(404, 409, 422)
+    "/positions/{position_id}/withdraw",
+    tags=["Positions"],
+    responses=documented(400, 404, 409, 422),
 )
-def withdraw(position_id: Id, body: Transfer) -> PositionAnswer:
-    """Take money out."""
-    return PositionAnswer.of(positions.withdraw(database(), position_id, body.amount, _now()))
+def withdraw(position_id: Id, body: Transfer, key: OptionalKey = None) -> PositionAnswer:
+    """Take money out; with a key, once."""
+    made = positions.withdraw(database(), position_id, body.amount, _now(), key=key)
+    return PositionAnswer.of(made)
 
 
 @router.post("/positions/{position_id}/anchor", tags=["Positions"], responses=documented(404, 422))

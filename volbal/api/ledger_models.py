@@ -4,9 +4,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from volbal.api.exact import Exact, NotNegative, Number, Positive
+from volbal.api.exact import Day, Exact, Moment, NotNegative, Number, Positive
 from volbal.api.policies import Guardrails, PolicyChanges, setting
 from volbal.domain.configuration import settings
 from volbal.domain.decision import Decision
@@ -235,7 +235,7 @@ class NewFill(BaseModel):
     price: Positive
     filled_qty: Positive
     commission: NotNegative = Field(default=Decimal(0), json_schema_extra={"default": 0})
-    filled_at: AwareDatetime | None = Field(
+    filled_at: Moment | None = Field(
         default=None, description="When, with its time zone; now if left out"
     )
 
@@ -323,9 +323,9 @@ class NewDividend(BaseModel):
 
     model_config = example(ex_on="2026-03-13", pay_on="2026-04-01", per_share=0.51)
 
-    ex_on: date
+    ex_on: Day
     per_share: Positive
-    pay_on: date | None = Field(default=None, description="Without it, paid when /pay says so")
+    pay_on: Day | None = Field(default=None, description="Without it, paid when /pay says so")
 
 
 class DividendAnswer(BaseModel):

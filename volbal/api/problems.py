@@ -36,6 +36,7 @@ STATUS: Final[Mapping[str, int]] = {
     "insufficient_shares": 409,
     "guardrail_breach": 409,
     "daily_order_cap": 409,
+    "proposal_outdated": 409,
     "study_not_startable": 409,
     "study_running": 409,
     "price_unavailable": 503,
@@ -129,8 +130,8 @@ def refused(error: VolbalError) -> JSONResponse:
     """A refusal of a service, with the status of its code."""
     code, field = error.code, error.field if isinstance(error, InvalidInput) else None
     status = 422 if isinstance(error, InvalidInput) else STATUS.get(code, 500)
-    if status >= 500:
-        LOG.warning("The API answered %s: %s", code, error)
+    if status == 500:
+        LOG.error("The API answered %s: %s", code, error)
     headers = {"Retry-After": str(RETRY_AFTER[code])} if code in RETRY_AFTER else {}
     return problem(status, code, str(error), field, headers)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
-from volbal.domain import entries
+from volbal.domain import entries, orders
 from volbal.domain.configuration import Configuration
 from volbal.domain.ledger import EMPTY, Entry, fold
 from volbal.domain.money import (
@@ -24,6 +24,7 @@ from volbal.domain.money import (
     multiplied,
     not_negative,
     parsed,
+    plain,
     positive,
     round_to,
     whole_lots,
@@ -175,13 +176,20 @@ def reopen_position(database: Database, position_id: int, now: datetime) -> Posi
         return position
 
 
-def deposit(database: Database, position_id: int, amount: Number, now: datetime) -> Position:
+def deposit(
+    database: Database, position_id: int, amount: Number, now: datetime, key: str | None = None
+) -> Position:
     """Money in; never profit. Without an accepted price the last stored close values it.
 
-    Raises PositionNotFound, PositionClosed, InvalidInput.
+    With a key it happens once. Raises PositionNotFound, PositionClosed, InvalidInput,
+    IdempotencyConflict.
     """
     paid = positive("amount", amount, MONEY)
-    with database.write() as connection:
+    used = None if key is None else orders.key(key)
+    attempt = Attempt("deposit", now, position_id, {"amount": paid, "key": used})
+    with book.unit_of_work(database, attempt) as connection:
+        if not _is_first(connection, position_id, used, "deposit", paid):
+            return book.position(connection, position_id)
         position = book.open_position(connection, position_id)
         entry = entries.deposit(paid, exchange_date(now))
         sentence = f"{money(paid)} deposited."
@@ -190,20 +198,45 @@ def deposit(database: Database, position_id: int, amount: Number, now: datetime)
         )
 
 
-def withdraw(database: Database, position_id: int, amount: Number, now: datetime) -> Position:
+def withdraw(
+    database: Database, position_id: int, amount: Number, now: datetime, key: str | None = None
+) -> Position:
     """Money out; never loss. Without an accepted price the last stored close values it.
 
-    Raises PositionNotFound, PositionClosed, InvalidInput, InsufficientCash.
+    With a key it happens once. Raises PositionNotFound, PositionClosed, InvalidInput,
+    InsufficientCash, IdempotencyConflict.
     """
     paid = positive("amount", amount, MONEY)
-    attempt = Attempt("withdrawal", now, position_id, {"amount": paid})
+    used = None if key is None else orders.key(key)
+    attempt = Attempt("withdrawal", now, position_id, {"amount": paid, "key": used})
     with book.unit_of_work(database, attempt) as connection:
+        if not _is_first(connection, position_id, used, "withdrawal", paid):
+            return book.position(connection, position_id)
         position = book.open_position(connection, position_id)
         entry = entries.withdrawal(position.balance, paid, exchange_date(now))
         sentence = f"{money(paid)} withdrawn."
         return _move(
             connection, position, entry, "withdrawal", sentence, _close(connection, position), now
         )
+
+
+def _is_first(
+    connection: Connection, position_id: int, key: str | None, kind: str, amount: Decimal
+) -> bool:
+    """Take the key for this deposit or withdrawal; False where it stands for it already.
+
+    Raises PositionNotFound, IdempotencyConflict.
+    """
+    if key is None:
+        return True
+    book.position(connection, position_id)
+    known = records.find_transfer(connection, position_id, key)
+    if known is None:
+        records.insert_transfer_key(connection, position_id, key, kind, amount)
+        return True
+    first, second = (f"{one[0]} of {plain(one[1])}" for one in (known, (kind, amount)))
+    orders.require_same(key, (first, first), (second, second))
+    return False
 
 
 def adjust(
