@@ -5,29 +5,28 @@ Prices come from the store first, then from those bundled with volbal; only `ref
 is handed out says where it comes from and how old it is. `now` is the moment of the call, aware.
 """
 
-from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import pandas as pd
-
 from volbal.config import Settings
 from volbal.domain.money import PRICE, from_float
 from volbal.domain.quotes import Quote
-from volbal.errors import PriceUnavailable
+from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.market.bundled import BundledPrices
-from volbal.market.model import BAR_COLUMNS, DAILY, PriceHistory, Provenance, as_symbol
-from volbal.market.sessions import EXCHANGE, SESSION_CLOSES, is_in_session
-from volbal.market.validation import validate
+from volbal.market.inspection import missing_sessions
+from volbal.market.model import DAILY, PriceHistory, as_symbol
+from volbal.market.sessions import EXCHANGE, NEW_YORK, SESSION_CLOSES, Calendar, calendar_of
+from volbal.services import price_fetch, price_store
+from volbal.services.price_fetch import Refreshed
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
 from volbal.storage.rows import StoredQuote, StoredSeries
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # yfinance is slow to import: not before the first fetch
     from volbal.market.yahoo import UpcomingDividend, YahooPrices
 
 BUNDLED: Final = BundledPrices()
@@ -35,18 +34,12 @@ BUNDLED: Final = BundledPrices()
 LIVE_FOR: Final = timedelta(minutes=15)
 """How long after it was fetched a quote may be called live."""
 
-OVERLAP_SESSIONS: Final = 5
-"""Stored sessions that are fetched again, to see whether the source still says the same."""
-
-SAME_PRICE: Final = 1e-6
-"""Relative: what a price may differ by and still be the same one, as sources round."""
-
 
 @lru_cache(maxsize=4)
 def _yahoo_of(settings: Settings) -> "YahooPrices":
-    from volbal.market.yahoo import YahooPrices  # slow to import: not before the first fetch
+    from volbal.market.yahoo import YahooPrices, YahooSettings
 
-    return YahooPrices(settings.yahoo_url)
+    return YahooPrices(YahooSettings(base_url=settings.yahoo_url))
 
 
 def yahoo() -> "YahooPrices":
@@ -79,18 +72,15 @@ def history(database: Database, symbol: str, interval: str = DAILY) -> PriceHist
     """
     name = as_symbol(symbol)
     with database.read() as connection:
-        found = _stored_history(connection, name, interval)
+        found = price_store.find(connection, name, interval)
     if found is not None:
         return found
     if interval == DAILY and name in BUNDLED.symbols():
         return BUNDLED.history(name)
-    there = ", ".join(
-        f"{one.symbol} {one.interval} ({one.first_date} to {one.last_date})"
-        for one in coverage(database)
-    )
     raise PriceUnavailable(
-        f"There are no {interval} prices of {name} here, only {there}. "
-        f"Fetch or import them on the Data page, or with python -m volbal prices refresh {name}."
+        f"There are no {interval} prices of {name} here; there are daily ones of "
+        f"{', '.join(known_symbols(database))}. Fetch or import more on the Data page, or with "
+        f"python -m volbal prices refresh {name}."
     )
 
 
@@ -129,69 +119,33 @@ def coverage(database: Database) -> list[Coverage]:
     """Every series that `history` gives, by symbol and interval; a stored one hides a bundled."""
     with database.read() as connection:
         stored = [
-            _coverage(_assembled(connection, series), series.source, series.fetched_at)
+            _coverage(price_store.assembled(connection, series), series)
             for series in records.all_series(connection)
         ]
     hidden = {one.symbol for one in stored if one.interval == DAILY}
     bundled = [
-        _coverage(BUNDLED.history(symbol), "bundled", None)
+        _coverage(BUNDLED.history(symbol), None)
         for symbol in BUNDLED.symbols()
         if symbol not in hidden
     ]
     return sorted(stored + bundled, key=lambda one: (one.symbol, one.interval))
 
 
-def _coverage(history: PriceHistory, source: str, fetched_at: datetime | None) -> Coverage:
+def _coverage(history: PriceHistory, series: StoredSeries | None) -> Coverage:
     return Coverage(
         history.symbol,
         history.provenance.interval,
-        source,
+        series.source if series else BUNDLED.name,
         history.provenance.basis,
-        fetched_at,
+        series.fetched_at if series else None,
         history.first_date,
         history.last_date,
         len(history.bars),
-        (),
+        missing_sessions(history),
         len(history.dividends),
         len(history.splits),
         history.has_ohlc,
     )
-
-
-def _stored_history(connection: Connection, symbol: str, interval: str) -> PriceHistory | None:
-    series = records.find_series(connection, symbol, interval)
-    return None if series is None else _assembled(connection, series)
-
-
-def _assembled(connection: Connection, series: StoredSeries) -> PriceHistory:
-    key = (series.symbol, series.interval)
-    bars = records.bars_of(connection, *key).set_index("time")
-    source = f"stored: {series.source}, fetched {series.fetched_at:%Y-%m-%d %H:%M} UTC"
-    return PriceHistory(
-        series.symbol,
-        bars,
-        records.price_dividends_of(connection, *key),
-        records.price_splits_of(connection, *key),
-        Provenance(source, series.basis, series.interval, bars.index[-1].date()),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Refreshed:
-    """What a fetch brought. refetched: why all of it was fetched again, empty where it was not.
-
-    findings: what is odd about the new rows; they are stored as they came.
-    """
-
-    symbol: str
-    interval: str
-    first_date: date
-    last_date: date
-    new_bars: int
-    new_dividends: int
-    new_splits: int
-    refetched: str
-    findings: tuple[str, ...]
 
 
 def refresh(
@@ -205,7 +159,26 @@ def refresh(
     UpstreamBroken), InvalidPrices for rows that cannot be used, InvalidInput for a series that
     was imported from a file.
     """
-    raise NotImplementedError
+    name = as_symbol(symbol)
+    while True:
+        with database.read() as connection:
+            series = records.find_series(connection, name, interval)
+            stored = None if series is None else price_store.assembled(connection, series)
+        if series is not None and series.source != yahoo.name:
+            raise InvalidInput(
+                "symbol",
+                f"the {interval} prices of {name} were imported from {series.source}",
+                "delete them first to fetch them from Yahoo",
+            )
+        if stored is None:
+            update = price_fetch.whole(yahoo, name, interval)
+        else:
+            update = price_fetch.lengthened(yahoo, stored, now)
+        with database.write() as connection:
+            # Another thread may have refreshed it meanwhile: then look again at what is stored.
+            if records.find_series(connection, name, interval) == series:
+                update.store(connection, yahoo.name, now)
+                return update.told
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,15 +201,12 @@ class SeenPrice:
     previous_close: Decimal | None = None
 
     def as_quote(self, *, confirmed: bool = False) -> Quote:
-        """What `trading.evaluate` takes; a close comes from a validated series."""
-        return Quote(
-            self.price,
-            self.source,
-            self.made_at,
-            in_session=is_in_session(self.made_at),
-            confirmed=confirmed,
-            validated=self.is_close,
-        )
+        """What `trading.evaluate` takes.
+
+        Quotes and closes are of regular sessions, even where their stamp is a moment later. A
+        doubtful one waits to be confirmed: an old close may be from before a split.
+        """
+        return Quote(self.price, self.source, self.made_at, confirmed=confirmed)
 
 
 def latest_price(database: Database, symbol: str, now: datetime) -> SeenPrice:
@@ -247,15 +217,18 @@ def latest_price(database: Database, symbol: str, now: datetime) -> SeenPrice:
     name = as_symbol(symbol)
     with database.read() as connection:
         quote = records.find_quote(connection, name)
-    try:
-        close = _last_close(history(database, name), now)
-    except PriceUnavailable:
-        if quote is None:
-            raise
+        close = _stored_close(connection, name, now)
+    if close is None and name in BUNDLED.symbols():
+        bundled = BUNDLED.history(name)
+        price = float(bundled.bars["close"].iloc[-1])
+        close = _close(name, price, bundled.last_date, calendar_of(), "bundled", now)
+    if quote is not None and (close is None or quote.made_at >= close.made_at):
         return _seen_quote(quote, now)
-    if quote is None or quote.made_at < close.made_at:
-        return close
-    return _seen_quote(quote, now)
+    if close is None:
+        raise PriceUnavailable(
+            f"No price of {name} is known here; fetch or import some on the Data page."
+        )
+    return close
 
 
 def _seen_quote(quote: StoredQuote, now: datetime) -> SeenPrice:
@@ -273,12 +246,30 @@ def _seen_quote(quote: StoredQuote, now: datetime) -> SeenPrice:
     )
 
 
-def _last_close(history: PriceHistory, now: datetime) -> SeenPrice:
-    made_at = datetime.combine(history.last_date, SESSION_CLOSES, EXCHANGE)
-    price = from_float(PRICE, float(history.bars["close"].iloc[-1]))
-    source = f"close of {history.last_date}, {history.provenance.source}"
+def _stored_close(connection: Connection, symbol: str, now: datetime) -> SeenPrice | None:
+    series = records.find_series(connection, symbol, DAILY)
+    bar = records.last_bar(connection, symbol, DAILY)
+    if series is None or bar is None:
+        return None
+    day, close = bar[0].date(), bar[1]
+    calendar = calendar_of(series.exchange or NEW_YORK)
+    return _close(symbol, close, day, calendar, f"stored, {series.source}", now)
+
+
+def _close(
+    symbol: str, price: float, day: date, calendar: Calendar | None, origin: str, now: datetime
+) -> SeenPrice:
+    made_at = datetime.combine(day, SESSION_CLOSES, EXCHANGE)
+    if calendar is not None and calendar.knows(day) and calendar.is_session(day):
+        made_at = calendar.hours(day)[1]
     return SeenPrice(
-        history.symbol, price, source, made_at, now - made_at, is_live=False, is_close=True
+        symbol,
+        from_float(PRICE, price),
+        f"close of {day} ({origin})",
+        made_at,
+        now - made_at,
+        is_live=False,
+        is_close=True,
     )
 
 
@@ -290,12 +281,12 @@ def refresh_quote(
     seen = yahoo.quote(name)
     quote = StoredQuote(
         name,
-        from_float(PRICE, seen.price),
+        seen.price,
         seen.made_at,
         seen.session,
         seen.currency,
-        None if seen.previous_close is None else from_float(PRICE, seen.previous_close),
-        "Yahoo",
+        seen.previous_close,
+        yahoo.name,
         now,
     )
     with database.write() as connection:
@@ -303,8 +294,8 @@ def refresh_quote(
     return _seen_quote(quote, now)
 
 
-def upcoming_dividend(yahoo: "YahooPrices", symbol: str) -> "UpcomingDividend | None":
-    """The next announced dividend, None where none is. Raises PriceUnavailable."""
+def upcoming_dividend(yahoo: "YahooPrices", symbol: str) -> "UpcomingDividend":
+    """The next ex-date and pay date, as far as Yahoo names them. Raises PriceUnavailable."""
     return yahoo.upcoming_dividend(as_symbol(symbol))
 
 
@@ -317,40 +308,4 @@ def delete(database: Database, symbol: str, interval: str = DAILY) -> None:
     with database.write() as connection:
         if records.find_series(connection, name, interval) is None:
             raise PriceUnavailable(f"No {interval} prices of {name} are stored.")
-        records.delete_series(connection, name, interval)
-        records.delete_bars(connection, name, interval)
-        records.delete_price_dividends(connection, name, interval)
-        records.delete_price_splits(connection, name, interval)
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """A file read for a symbol, checked, and not yet saved.
-
-    kind: "prices", "dividends" or "splits". history: the series as saving leaves it. replaced:
-    the stored series that saving replaces or adds to. notes: sentences to read before saving.
-    """
-
-    name: str
-    kind: str
-    history: PriceHistory
-    rows: int
-    replaced: Coverage | None
-    notes: tuple[str, ...]
-
-
-def import_preview(
-    database: Database, name: str, content: bytes, symbol: str, dates: str | None = None
-) -> Import:
-    """Read a CSV or Parquet file of prices, dividends or splits; nothing is saved.
-
-    dates: "day first" or "month first" for dates such as 03/04/2020 that can mean either.
-    Raises InvalidPrices with the line and reason of every bad row, AmbiguousDates where `dates`
-    is needed, InvalidInput for what is no such file.
-    """
-    raise NotImplementedError
-
-
-def import_save(database: Database, preview: Import, now: datetime) -> Coverage:
-    """Save a previewed file, all of it at once; a stored series of its kind is replaced."""
-    raise NotImplementedError
+        price_store.delete(connection, name, interval)

@@ -70,13 +70,21 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class StoredSeries:
-    """The head of a price series. revision: another one after every change of its rows."""
+    """The head of a price series.
+
+    exchange, timezone, currency: where it trades, None where the source does not say. revision:
+    another one after every change of its rows, given by the store.
+    """
 
     symbol: str
     interval: str
     source: str
     basis: str
     fetched_at: datetime
+    notes: tuple[str, ...]
+    exchange: str | None
+    timezone: str | None
+    currency: str | None
     revision: int = 0
 
 

@@ -10,6 +10,10 @@ create table price_series (
     source varchar not null,
     basis varchar not null,
     fetched_at timestamp not null,
+    notes varchar[] not null,
+    exchange varchar,
+    timezone varchar,
+    currency varchar,
     revision bigint not null,
     primary key (symbol, interval)
 );
@@ -56,7 +60,7 @@ create table quotes (
 create view v_prices as
 select
     b.symbol, b.interval, b.starts_at, cast(b.starts_at as date) as session_on, b.open, b.high,
-    b.low, b.close, b.volume, s.source, s.basis, s.fetched_at
+    b.low, b.close, b.volume, s.currency, s.source, s.basis, s.fetched_at
 from bars as b join price_series as s using (symbol, interval);
 comment on view v_prices is 'One row per stored bar; the prices that come with volbal are not among them';
 comment on column v_prices.symbol is 'Symbol of the stock';
@@ -68,6 +72,7 @@ comment on column v_prices.high is 'Highest price, null where the source has onl
 comment on column v_prices.low is 'Lowest price, null where the source has only closes';
 comment on column v_prices.close is 'Last price';
 comment on column v_prices.volume is 'Shares traded, null where the source has none';
+comment on column v_prices.currency is 'Currency of the prices, null where the source does not say; GBp is pence';
 comment on column v_prices.source is 'Where the series comes from';
 comment on column v_prices.basis is 'What was adjusted in the prices';
 comment on column v_prices.fetched_at is 'When the series was last fetched or imported, UTC';

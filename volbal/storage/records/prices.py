@@ -3,6 +3,8 @@
 Bars come and go as frames, shaped as in `market.model.PriceHistory`.
 """
 
+from datetime import datetime
+
 import pandas as pd
 
 from volbal.storage.records.values import Connection, Row, aware, number, stored
@@ -14,12 +16,23 @@ def store_series(connection: Connection, series: StoredSeries) -> int:
     row = connection.execute(
         """
         insert or replace into price_series (
-            symbol, interval, source, basis, fetched_at, revision
+            symbol, interval, source, basis, fetched_at, notes, exchange, timezone, currency,
+            revision
         )
-        values (?, ?, ?, ?, ?, nextval('price_revisions'))
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, nextval('price_revisions'))
         returning revision
         """,
-        [series.symbol, series.interval, series.source, series.basis, stored(series.fetched_at)],
+        [
+            series.symbol,
+            series.interval,
+            series.source,
+            series.basis,
+            stored(series.fetched_at),
+            list(series.notes),
+            series.exchange,
+            series.timezone,
+            series.currency,
+        ],
     ).fetchone()
     return number(row)
 
@@ -27,7 +40,9 @@ def store_series(connection: Connection, series: StoredSeries) -> int:
 def find_series(connection: Connection, symbol: str, interval: str) -> StoredSeries | None:
     row = connection.execute(
         """
-        select symbol, interval, source, basis, fetched_at, revision
+        select
+            symbol, interval, source, basis, fetched_at, notes, exchange, timezone, currency,
+            revision
         from price_series
         where symbol = ? and interval = ?
         """,
@@ -40,12 +55,39 @@ def all_series(connection: Connection) -> list[StoredSeries]:
     """By symbol and interval."""
     rows = connection.execute(
         """
-        select symbol, interval, source, basis, fetched_at, revision
+        select
+            symbol, interval, source, basis, fetched_at, notes, exchange, timezone, currency,
+            revision
         from price_series
         order by symbol, interval
         """
     ).fetchall()
     return [_series(row) for row in rows]
+
+
+def store_fetched_at(
+    connection: Connection, symbol: str, interval: str, fetched_at: datetime
+) -> None:
+    """The source was asked and had nothing new: the rows and their revision stay."""
+    connection.execute(
+        "update price_series set fetched_at = ? where symbol = ? and interval = ?",
+        [stored(fetched_at), symbol, interval],
+    )
+
+
+def last_bar(connection: Connection, symbol: str, interval: str) -> tuple[datetime, float] | None:
+    """Start and close of the newest bar."""
+    row = connection.execute(
+        """
+        select starts_at, close
+        from bars
+        where symbol = ? and interval = ?
+        order by starts_at desc
+        limit 1
+        """,
+        [symbol, interval],
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
 
 
 def delete_series(connection: Connection, symbol: str, interval: str) -> None:
@@ -172,7 +214,7 @@ def store_quote(connection: Connection, quote: StoredQuote) -> None:
 def find_quote(connection: Connection, symbol: str) -> StoredQuote | None:
     row = connection.execute(
         """
-        select symbol, price, made_at, session, currency, previous_close, source, fetched_at
+        select price, made_at, session, currency, previous_close, source, fetched_at
         from quotes
         where symbol = ?
         """,
@@ -180,9 +222,30 @@ def find_quote(connection: Connection, symbol: str) -> StoredQuote | None:
     ).fetchone()
     if row is None:
         return None
-    return StoredQuote(*row[:2], aware(row[2]), *row[3:7], aware(row[7]))
+    price, made_at, session, currency, previous_close, source, fetched_at = row
+    return StoredQuote(
+        symbol,
+        price,
+        aware(made_at),
+        session,
+        currency,
+        previous_close,
+        source,
+        aware(fetched_at),
+    )
 
 
 def _series(row: Row) -> StoredSeries:
-    symbol, interval, source, basis, fetched_at, revision = row
-    return StoredSeries(symbol, interval, source, basis, aware(fetched_at), revision)
+    symbol, interval, source, basis, fetched_at, notes, exchange, timezone, currency, revision = row
+    return StoredSeries(
+        symbol,
+        interval,
+        source,
+        basis,
+        aware(fetched_at),
+        tuple(notes),
+        exchange,
+        timezone,
+        currency,
+        revision,
+    )
