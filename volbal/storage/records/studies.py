@@ -70,6 +70,36 @@ def find_study_by_key(connection: Connection, key: str) -> int | None:
     return None if row is None else number(row)
 
 
+def studies_ahead(connection: Connection, study_id: int) -> int:
+    """Running studies of its owner that were queued before it; 0 if it does not run."""
+    row = connection.execute(
+        """
+        select count(*)
+        from studies as mine join studies as other
+            on other.owner = mine.owner
+            and (other.queued_at, other.study_id) < (mine.queued_at, mine.study_id)
+        where mine.study_id = ? and mine.state = 'running' and other.state = 'running'
+        """,
+        [study_id],
+    ).fetchone()
+    return number(row)
+
+
+def next_study(connection: Connection, owner: str) -> int | None:
+    """The running study of `owner` that was queued first."""
+    row = connection.execute(
+        """
+        select study_id
+        from studies
+        where owner = ? and state = 'running'
+        order by queued_at, study_id
+        limit 1
+        """,
+        [owner],
+    ).fetchone()
+    return None if row is None else number(row)
+
+
 def store_request(
     connection: Connection, study_id: int, name: str, request: Mapping[str, Any]
 ) -> None:
