@@ -114,7 +114,7 @@ def test_a_start_without_a_session_moves_inwards_and_says_so() -> None:
         (["simulate", "AAPL", "--capital", "0"], ["capital", "> 0"]),
         (["simulate", "AAPL", "--capital", "nan"], ["capital"]),
         (["simulate", "AAPL", "--stock-share", "1.5"], ["stock_share", "[0, 1]"]),
-        (["simulate", "AAPL", "--ticks", "limit"], ["ticks", "close"]),
+        (["simulate", "AAPL", "--ticks", "high"], ["ticks", "close", "limit"]),
         (["simulate", "X", "--prices", "missing.csv"], ["missing.csv"]),
         (["optimize", "AAPL"], ["--param"]),
         (["optimize", "AAPL", "--param", "trigger_up"], ["trigger_up", "MIN:MAX:STEP"]),

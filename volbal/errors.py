@@ -12,6 +12,7 @@
     ├── PositionNotFound, OrderNotFound, DividendNotFound (HTTP 404)
     ├── Refused                  leaves one `refused` event (domain.ledger; HTTP 409)
     │   ├── IdempotencyConflict, OrderOpen, Overfill, DailyOrderCap, GuardrailBreach
+    │   ├── ProposalOutdated
     │   ├── OrderClosed
     │   └── InsufficientCash, InsufficientShares
     ├── DatabaseBusy             another program holds the file (storage.startup; HTTP 503)

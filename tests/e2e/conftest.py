@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,18 +51,17 @@ def wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> 
     raise AssertionError(f"the server did not start:\n{log.read_text(encoding='utf-8')}")
 
 
-@pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of volbal, started as a user starts it."""
-    port, folder = free_port(), tmp_path_factory.mktemp("server")
-    log, records = folder / "server.log", str(folder / "volbal.duckdb")
+@contextmanager
+def served(records: Path) -> Iterator[str]:
+    """Address of volbal over the file `records`, started as a user starts it."""
+    port, log = free_port(), records.with_name("server.log")
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     options = ["--server.port", str(port), "--server.headless", "true"]
     with log.open("wb") as output:
         server = subprocess.Popen(
             command + options,
             cwd=ROOT,
-            env=os.environ | {"VOLBAL_DB": records},
+            env=os.environ | {"VOLBAL_DB": str(records)},
             stdout=output,
             stderr=output,
         )
@@ -71,6 +71,13 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         finally:
             server.terminate()
             server.wait(15)
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of volbal without any position."""
+    with served(tmp_path_factory.mktemp("server") / "volbal.duckdb") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

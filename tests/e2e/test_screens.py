@@ -38,7 +38,7 @@ def test_the_example_fits_the_screen_in_both_themes(
     visit, name: str, size: str, dark: bool
 ) -> None:
     width, height = SIZES[size]
-    page = visit("/" if name == "simulate" else "/optimize", width, height, dark)
+    page = visit(f"/{name}", width, height, dark)
     wait_until_drawn(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     ARTIFACTS.mkdir(exist_ok=True)
@@ -109,7 +109,7 @@ def test_ranges_are_edited_and_run_from_the_keyboard(visit) -> None:
 
 
 def test_a_typed_value_changes_the_result_and_back_undoes_it(visit) -> None:
-    page = visit("/")
+    page = visit("/simulate")
     wait_until_drawn(page)
     before = figure(page, "Final value").inner_text()
     trigger = page.get_by_role("spinbutton", name="Trigger up (sell)")
@@ -134,6 +134,7 @@ def test_on_a_phone_the_form_opens_and_closes(visit) -> None:
     run = page.get_by_role("button", name="Run", exact=True)
     expect(run).not_to_be_in_viewport()
     page.get_by_test_id("stExpandSidebarButton").click()
+    run.scroll_into_view_if_needed()  # on a phone the pages come first
     expect(run).to_be_in_viewport()
     page.wait_for_timeout(500)
     page.screenshot(path=ARTIFACTS / "optimize-phone-form.png")

@@ -16,6 +16,7 @@ VIEWS = (
     "v_ledger",
     "v_decisions",
     "v_equity",
+    "v_timeline",
 )
 
 

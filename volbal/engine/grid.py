@@ -20,7 +20,7 @@ from volbal.domain.policy import (
 from volbal.domain.rule import FIXED_PERCENTAGE, Terms
 from volbal.engine.kernel import replay
 from volbal.engine.metrics import METRICS, streamed_metrics
-from volbal.engine.paths import TICK_MODELS, Flags, Floats, Ints, Paths
+from volbal.engine.paths import TICK_MODELS, Flags, Floats, Ints, Paths, PricePath
 from volbal.errors import InvalidInput
 
 Value = float | bool | str
@@ -240,7 +240,12 @@ def evaluate(grid: Grid, cells: Ints, paths: Paths) -> Floats:
         chosen = np.flatnonzero(usable & grid.ticked(cells, ticks))
         if len(chosen):
             columns = np.ascontiguousarray(terms[:, chosen])
-            path, start = paths.by_ticks[ticks], paths.start(ticks)
-            values = streamed_metrics(path, columns, replay(path, columns, *start), *start)
-            results[:, chosen] = np.stack([values[metric.name] for metric in METRICS])
+            results[:, chosen] = _metrics(paths.by_ticks[ticks], columns, *paths.start(ticks))
     return results
+
+
+def _metrics(path: PricePath, terms: Floats, shares: float, cash: float) -> Floats:
+    ended = replay(path, terms, shares, cash)
+    mirrored = replay(path.mirrored, terms, shares, cash) if path.walked.any() else None
+    values = streamed_metrics(path, terms, ended, shares, cash, mirrored)
+    return np.stack([values[metric.name] for metric in METRICS])

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 
 from volbal.domain.policy import Policy
-from volbal.domain.rule import SHARE_TOLERANCE, Cell, Intent, Terms
+from volbal.domain.rule import CLOSE, SHARE_TOLERANCE, Bar, Cell, Intent, Stop, Terms
 from volbal.engine.compiled import RULE
 from volbal.engine.paths import Floats, PricePath, price_path
 
@@ -69,6 +69,9 @@ STATE = (
     "notional",
     "commission",
     "shares_before",
+    "leg",
+    "level",
+    "levels_asked",
 )
 """What a lane remembers behind its policy. All money in account currency, days in calendar days.
 
@@ -77,7 +80,9 @@ squared deviations of the daily returns r from their mean. The excess of a day i
 e = r - c - start_share * y, with c the day's interest rate and y = stock return - c; its moments
 give the tracking error against any constant stock share without a second run.
 *_by_stock: sums of r * (stock return - its mean) and e * (y - its mean). matched_growth: final
-value of 1 in the exposure-matched hold. From guarded on: the last tick's intent and fill.
+value of 1 in the exposure-matched hold. guarded to shares_before: the last tick's intent and
+fill. leg and level: where a lane stands on its way through a bar; levels_asked: how often it was
+asked on such ways.
 """
 
 ROWS = (*Terms._fields, *STATE)
@@ -129,6 +134,9 @@ CASH_RATE: Final = _OFFSETS["CASH_RATE"]
     NOTIONAL,
     COMMISSION,
     SHARES_BEFORE,
+    LEG,
+    LEVEL,
+    LEVELS_ASKED,
 ) = (_OFFSETS[name.upper()] for name in STATE)
 PENDING: Final = len(ROWS) * LANES
 """Behind the named rows: one row per dividend slot with the amount that waits to be paid."""
@@ -138,6 +146,8 @@ settle = RULE["settle"]
 interest = RULE["interest"]
 accrued_dividend = RULE["accrued_dividend"]
 anchor_after_ex_date = RULE["anchor_after_ex_date"]
+next_stop = RULE["next_stop"]
+walked_on = RULE["walked_on"]
 
 inlined = numba.njit(forceinline=True, error_model="numpy")
 
@@ -204,30 +214,36 @@ def _intend(s, price, years):  # type: ignore[no-untyped-def]
 
 @inlined
 def _settle(s, price):  # type: ignore[no-untyped-def]
-    """What comes of the intent: an order that is filled, or none."""
     for j in range(LANES):
-        terms = _terms(s, j)
-        shares = s[SHARES + j]
-        orders_today = s[ORDERS_TODAY + j]
-        cell = Cell(shares, s[CASH + j], s[RECEIVABLE + j], s[ANCHOR + j], orders_today)
-        # Only `guarded` makes the fill; the rest of an intent explains it.
-        done = settle(price, cell, Intent(0.0, 0.0, 0.0, s[GUARDED + j]), terms)
-        share = done.stock_share_after
-        inside = (share >= terms.min_stock_share - SHARE_TOLERANCE) & (
-            share <= terms.max_stock_share + SHARE_TOLERANCE
-        )
-        s[QUANTITY + j] = done.quantity
-        s[FILL_PRICE + j] = done.fill_price
-        s[NOTIONAL + j] = done.notional
-        s[COMMISSION + j] = done.commission
-        s[SHARES_BEFORE + j] = shares
-        s[SHARES + j] = done.shares_after
-        s[CASH + j] = done.cash_after
-        s[ANCHOR + j] = done.anchor_after
-        s[ORDERS_TODAY + j] = orders_today + (1.0 if done.quantity != 0.0 else 0.0)
-        s[TICKS_INSIDE + j] += 1.0 if inside else 0.0
-        s[SHARE_NOW + j] = share
-        s[EQUITY_NOW + j] = done.equity_after
+        _settle_lane(s, j, price, 1.0)
+
+
+@inlined
+def _settle_lane(s, j, price, asked):  # type: ignore[no-untyped-def]
+    """What comes of the intent: an order that is filled, or none. asked: 1, or 0 for a lane
+    without intent whose tick does not count."""
+    terms = _terms(s, j)
+    shares = s[SHARES + j]
+    orders_today = s[ORDERS_TODAY + j]
+    cell = Cell(shares, s[CASH + j], s[RECEIVABLE + j], s[ANCHOR + j], orders_today)
+    # Only `guarded` makes the fill; the rest of an intent explains it.
+    done = settle(price, cell, Intent(0.0, 0.0, 0.0, s[GUARDED + j]), terms)
+    share = done.stock_share_after
+    inside = (share >= terms.min_stock_share - SHARE_TOLERANCE) & (
+        share <= terms.max_stock_share + SHARE_TOLERANCE
+    )
+    s[QUANTITY + j] = done.quantity
+    s[FILL_PRICE + j] = done.fill_price
+    s[NOTIONAL + j] = done.notional
+    s[COMMISSION + j] = done.commission
+    s[SHARES_BEFORE + j] = shares
+    s[SHARES + j] = done.shares_after
+    s[CASH + j] = done.cash_after
+    s[ANCHOR + j] = done.anchor_after
+    s[ORDERS_TODAY + j] = orders_today + (1.0 if done.quantity != 0.0 else 0.0)
+    s[TICKS_INSIDE + j] += asked if inside else 0.0
+    s[SHARE_NOW + j] = share
+    s[EQUITY_NOW + j] = done.equity_after
 
 
 @inlined
@@ -262,6 +278,49 @@ def _book(s, age):  # type: ignore[no-untyped-def]
         s[COMMISSIONS + j] += commission
         s[HELD_DAYS + j] += sold_shares * (age - bought_at)
         s[SOLD_SHARES + j] += sold_shares
+
+
+@inlined
+def _go_to_next_level(s, bar):  # type: ignore[no-untyped-def]
+    """Take every lane to the next level it meets, or to the close; returns how many met one."""
+    met = 0
+    for j in range(LANES):
+        stop = next_stop(bar, Stop(s[LEG + j], s[LEVEL + j]), s[ANCHOR + j], _terms(s, j))
+        s[LEG + j] = stop.leg
+        s[LEVEL + j] = stop.price
+        met += 1 if stop.leg < CLOSE else 0
+    return met
+
+
+@inlined
+def _ask_at_levels(s, bar, age):  # type: ignore[no-untyped-def]
+    """Ask the rule in the lanes that stand at a level; the others wait at the close."""
+    for j in range(LANES):
+        price = s[LEVEL + j]
+        asked = s[LEG + j] < CLOSE
+        orders_today = s[ORDERS_TODAY + j]
+        cell = Cell(s[SHARES + j], s[CASH + j], s[RECEIVABLE + j], s[ANCHOR + j], orders_today)
+        wanted = intend(price, cell, _terms(s, j)).guarded
+        s[GUARDED + j] = wanted if asked else 0.0
+    for j in range(LANES):
+        asked = 1.0 if s[LEG + j] < CLOSE else 0.0
+        _settle_lane(s, j, s[LEVEL + j], asked)
+        s[LEVELS_ASKED + j] += asked
+    _book(s, age)
+    for j in range(LANES):
+        here = walked_on(bar, Stop(s[LEG + j], s[LEVEL + j]), s[QUANTITY + j] != 0.0)
+        s[LEG + j] = here.leg
+        s[LEVEL + j] = here.price
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _walk(s, bar, age):  # type: ignore[no-untyped-def]
+    """Take the lanes through a bar, each at its own pace, and ask at every level they meet."""
+    for j in range(LANES):
+        s[LEG + j] = 0.0
+        s[LEVEL + j] = bar.open
+    while _go_to_next_level(s, bar) > 0:
+        _ask_at_levels(s, bar, age)
 
 
 @inlined
@@ -314,9 +373,10 @@ def _grow_matched(s, shares_seen, days):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _replay(s, start_share, ticks, dividends, payments, slots, days, centred, shares_seen):  # type: ignore[no-untyped-def]
-    """Walk one batch of lanes over the path; `s` is the flat array of rows, changed in place."""
+def _replay(s, start_share, ticks, ways, dividends, payments, slots, days, centred, shares_seen):  # type: ignore[no-untyped-def]
+    """Take one batch of lanes over the path; `s` is the flat array of rows, changed in place."""
     price, years, age, starts_day, ends_day = ticks
+    walked, first, second = ways
     per_share, ex_tick, ex_slot = dividends
     pay_tick, pay_slot = payments
     next_ex = 0
@@ -332,6 +392,8 @@ def _replay(s, start_share, ticks, dividends, payments, slots, days, centred, sh
         while next_ex < len(ex_tick) and ex_tick[next_ex] == tick:
             _accrue_dividend(s, ex_slot[next_ex], slots, price[tick], per_share[next_ex])
             next_ex += 1
+        if walked[tick]:
+            _walk(s, Bar(price[tick - 1], first[tick], second[tick], price[tick]), age[tick])
         _intend(s, price[tick], years[tick])
         _settle(s, price[tick])
         _book(s, age[tick])
@@ -370,6 +432,7 @@ def replay(path: PricePath, terms: Floats, shares: float, cash: float) -> Floats
             flat,
             share,
             (path.price, path.years, path.age, path.starts_day, path.ends_day),
+            (path.walked, path.first, path.second),
             (moved.per_share, moved.ex_tick, moved.slot),
             (moved.pay_tick[by_payment], moved.slot[by_payment]),
             moved.slots,

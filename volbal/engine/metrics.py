@@ -137,7 +137,8 @@ METRICS: tuple[Metric, ...] = (
         "Time in guardrails",
         "ratio",
         "up",
-        "share of ticks after the first that end with the stock share inside its guardrails",
+        "share of ticks after the first, each asked level one of them, that end with the stock "
+        "share inside its guardrails",
     ),
     Metric(
         "avg_stock_share",
@@ -220,11 +221,17 @@ def good_sign(name: str) -> float:
 
 
 def streamed_metrics(
-    path: PricePath, terms: Floats, ended: Floats, shares: float, cash: float
+    path: PricePath,
+    terms: Floats,
+    ended: Floats,
+    shares: float,
+    cash: float,
+    mirrored: Floats | None = None,
 ) -> dict[str, Floats]:
     """Every metric of every cell, each of shape (m,), from what `kernel.replay` returned.
 
-    terms: shape (len(Terms._fields), m); ended: shape (len(STATE), m).
+    terms: shape (len(Terms._fields), m); ended: shape (len(STATE), m); mirrored: the same of
+    `path.mirrored`, for the bracket.
     """
     by_name = dict(zip(Terms._fields, terms, strict=True))
     end = dict(zip(STATE, ended, strict=True))
@@ -242,6 +249,9 @@ def streamed_metrics(
         beta, alpha = _regression(path, by_name, end)
         smaller_side = np.minimum(end["bought"], end["sold"])
         mean_equity = end["equity_sum"] / (days + 1)
+        other = _none(growth)
+        if mirrored is not None:
+            other = _annual(mirrored[STATE.index("equity_now")] / capital, years)
         values = {
             "total_return": growth - 1.0,
             "cagr": cagr,
@@ -259,15 +269,15 @@ def streamed_metrics(
             "turnover": smaller_side / mean_equity / years,
             "total_commissions": end["commissions"],
             "total_dividends": end["dividends"],
-            "time_in_guardrails": end["ticks_inside"] / (path.ticks - 1),
+            "time_in_guardrails": end["ticks_inside"] / (path.ticks - 1 + end["levels_asked"]),
             "avg_stock_share": share,
             "buy_hold_return": _buy_hold_returns(path, by_name, capital),
             "excess_return": cagr - _annual(end["matched_growth"], years),
             "alpha": alpha,
             "beta": beta,
             "information_ratio": _information_ratio(path, by_name, end, share - start_share),
-            "bracket_low": _none(growth),
-            "bracket_high": _none(growth),
+            "bracket_low": np.minimum(cagr, other),
+            "bracket_high": np.maximum(cagr, other),
         }
     return {name: np.where(np.isfinite(value), value, np.nan) for name, value in values.items()}
 

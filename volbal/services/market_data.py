@@ -16,7 +16,7 @@ from volbal.domain.money import PRICE, from_float
 from volbal.domain.quotes import Quote
 from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.market.bundled import BundledPrices
-from volbal.market.inspection import missing_sessions
+from volbal.market.inspection import calendar_for, missing_sessions
 from volbal.market.model import DAILY, PriceHistory, as_symbol
 from volbal.market.sessions import EXCHANGE, NEW_YORK, SESSION_CLOSES, Calendar, calendar_of
 from volbal.services import price_fetch, price_store
@@ -24,12 +24,15 @@ from volbal.services.price_fetch import Refreshed
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
-from volbal.storage.rows import StoredQuote, StoredSeries
+from volbal.storage.rows import StoredClose, StoredQuote, StoredSeries
 
 if TYPE_CHECKING:  # yfinance is slow to import: not before the first fetch
     from volbal.market.yahoo import UpcomingDividend, YahooPrices
 
 BUNDLED: Final = BundledPrices()
+
+YAHOO: Final = "Yahoo"
+"""The source of series that `refresh` made, `YahooPrices.name`."""
 
 LIVE_FOR: Final = timedelta(minutes=15)
 """How long after it was fetched a quote may be called live."""
@@ -51,6 +54,16 @@ def known_symbols(database: Database) -> tuple[str, ...]:
     """Symbols with daily prices, stored or bundled, in alphabetical order."""
     stored = {symbol for symbol, interval in revisions(database) if interval == DAILY}
     return tuple(sorted(stored | set(BUNDLED.symbols())))
+
+
+def fetched_symbols(database: Database, interval: str) -> tuple[str, ...]:
+    """Symbols whose stored series of `interval` was fetched, so that `refresh` can lengthen it."""
+    with database.read() as connection:
+        return tuple(
+            series.symbol
+            for series in records.all_series(connection)
+            if series.interval == interval and series.source == YAHOO
+        )
 
 
 def revisions(database: Database) -> dict[tuple[str, str], int]:
@@ -88,8 +101,8 @@ def history(database: Database, symbol: str, interval: str = DAILY) -> PriceHist
 class Coverage:
     """What one series has. fetched_at: None for bundled prices.
 
-    gaps: sessions between its first and last date without a bar. has_ohlc: every bar has an
-    open, a high and a low.
+    gaps: sessions between its first and last date without a bar. calendar: of where it trades,
+    None where nothing is known of its sessions. has_ohlc: every bar has an open, a high and a low.
     """
 
     symbol: str
@@ -104,6 +117,7 @@ class Coverage:
     dividends: int
     splits: int
     has_ohlc: bool
+    calendar: Calendar | None
 
     @property
     def is_stored(self) -> bool:
@@ -113,6 +127,13 @@ class Coverage:
     def age(self, today: date) -> int:
         """Calendar days from the last bar to `today`."""
         return (today - self.last_date).days
+
+    def behind(self, now: datetime) -> int | None:
+        """Sessions that have closed since the last bar; None where they are not known."""
+        if self.calendar is None or not self.calendar.knows(self.calendar.date_of(now)):
+            return None
+        finished = self.calendar.last_finished(now)
+        return len(self.calendar.missing((self.last_date,), self.last_date, finished))
 
 
 def coverage(database: Database) -> list[Coverage]:
@@ -145,6 +166,7 @@ def _coverage(history: PriceHistory, series: StoredSeries | None) -> Coverage:
         len(history.dividends),
         len(history.splits),
         history.has_ohlc,
+        calendar_for(history),
     )
 
 
@@ -164,7 +186,7 @@ def refresh(
         with database.read() as connection:
             series = records.find_series(connection, name, interval)
             stored = None if series is None else price_store.assembled(connection, series)
-        if series is not None and series.source != yahoo.name:
+        if series is not None and series.source != YAHOO:
             raise InvalidInput(
                 "symbol",
                 f"the {interval} prices of {name} were imported from {series.source}",
@@ -177,7 +199,7 @@ def refresh(
         with database.write() as connection:
             # Another thread may have refreshed it meanwhile: then look again at what is stored.
             if records.find_series(connection, name, interval) == series:
-                update.store(connection, yahoo.name, now)
+                update.store(connection, YAHOO, now)
                 return update.told
 
 
@@ -218,16 +240,35 @@ def latest_price(database: Database, symbol: str, now: datetime) -> SeenPrice:
     with database.read() as connection:
         quote = records.find_quote(connection, name)
         close = _stored_close(connection, name, now)
-    if close is None and name in BUNDLED.symbols():
-        bundled = BUNDLED.history(name)
-        price = float(bundled.bars["close"].iloc[-1])
-        close = _close(name, price, bundled.last_date, calendar_of(), "bundled", now)
-    if quote is not None and (close is None or quote.made_at >= close.made_at):
-        return _seen_quote(quote, now)
-    if close is None:
+    seen = _newest(name, quote, close, now)
+    if seen is None:
         raise PriceUnavailable(
             f"No price of {name} is known here; fetch or import some on the Data page."
         )
+    return seen
+
+
+def newest(
+    symbol: str, quote: StoredQuote | None, close: StoredClose | None, now: datetime
+) -> SeenPrice | None:
+    """`latest_price` of a symbol whose last quote and last stored close are read already."""
+    told = None
+    if close is not None:
+        origin = f"stored, {close.source}"
+        told = _close(symbol, close.close, close.on, calendar_of(), origin, now)
+    return _newest(symbol, quote, told, now)
+
+
+def _newest(
+    symbol: str, quote: StoredQuote | None, stored: SeenPrice | None, now: datetime
+) -> SeenPrice | None:
+    close = stored
+    if close is None and symbol in BUNDLED.symbols():
+        bundled = BUNDLED.history(symbol)
+        price = float(bundled.bars["close"].iloc[-1])
+        close = _close(symbol, price, bundled.last_date, calendar_of(), "bundled", now)
+    if quote is not None and (close is None or quote.made_at >= close.made_at):
+        return _seen_quote(quote, now)
     return close
 
 
@@ -286,7 +327,7 @@ def refresh_quote(
         seen.session,
         seen.currency,
         seen.previous_close,
-        yahoo.name,
+        YAHOO,
         now,
     )
     with database.write() as connection:

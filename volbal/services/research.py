@@ -162,11 +162,15 @@ BENCHMARKS = {
 
 @dataclass(frozen=True)
 class Simulation:
-    """One replay of one policy with everything that can be said about it."""
+    """One replay of one policy with everything that can be said about it.
+
+    mirrored: with `limit` ticks, the same with the extremes of every bar in the other order.
+    """
 
     prepared: Prepared
     policy: Policy
     recording: Recording
+    mirrored: Recording | None
 
     @property
     def symbol(self) -> str:
@@ -180,7 +184,7 @@ class Simulation:
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Every metric of SPEC §8 and cvar_95; NaN where undefined."""
-        return simulation.metrics(self.recording)
+        return simulation.metrics(self.recording, self.mirrored)
 
     @cached_property
     def undefined(self) -> dict[str, str]:
@@ -190,11 +194,11 @@ class Simulation:
     @cached_property
     def benchmark_equity(self) -> dict[str, Floats]:
         """Daily equity V_0..V_n of each benchmark."""
-        marks, setup = self.recording.day_marks, self.prepared.setup
+        setup = self.prepared.setup
         matched = np.cumprod(1.0 + simulation.matched_returns(self.recording))
         return {
-            "buy_and_hold": simulation.held_equity(self.recording, 1.0)[marks],
-            "start_mix": simulation.held_equity(self.recording, setup.stock_share)[marks],
+            "buy_and_hold": simulation.held_equity(self.recording, 1.0),
+            "start_mix": simulation.held_equity(self.recording, setup.stock_share),
             "exposure_matched": setup.capital * np.concatenate(([1.0], matched)),
         }
 
@@ -216,7 +220,7 @@ class Simulation:
         """
         recording, marks = self.recording, self.recording.day_marks
         columns = {
-            "price": recording.path.price,
+            "price": recording.price,
             "equity": recording.equity,
             "cash": recording.cash,
             "shares": recording.shares,
@@ -229,7 +233,7 @@ class Simulation:
         for name, equity in self.benchmark_equity.items():
             frame[name] = equity
             frame[f"drawdown_{name}"] = simulation.drawdowns(equity)
-        frame.index = pd.DatetimeIndex(recording.path.times[marks], name="date")
+        frame.index = pd.DatetimeIndex(recording.times[marks], name="date")
         return frame
 
     @cached_property
@@ -237,10 +241,10 @@ class Simulation:
         """One row per fill: time, side, quantity > 0, price, notional, commission and the cell
         after it (shares, cash, stock_share), gain of a sell against average cost, reason."""
         recording = self.recording
-        ticks = [fill.tick for fill in recording.fills]
+        places = [fill.at for fill in recording.fills]
         return pd.DataFrame(
             {
-                "time": recording.path.times[ticks],
+                "time": recording.times[places],
                 "side": ["BUY" if fill.quantity > 0.0 else "SELL" for fill in recording.fills],
                 "quantity": [abs(fill.quantity) for fill in recording.fills],
                 "price": [fill.price for fill in recording.fills],
@@ -248,7 +252,7 @@ class Simulation:
                 "commission": [fill.commission for fill in recording.fills],
                 "shares": [fill.shares for fill in recording.fills],
                 "cash": [fill.cash for fill in recording.fills],
-                "stock_share": recording.stock_share[ticks],
+                "stock_share": recording.stock_share[places],
                 "gain": [fill.gain if fill.quantity < 0.0 else np.nan for fill in recording.fills],
                 "reason": [REASONS[int(fill.reason)] for fill in recording.fills],
             }
@@ -355,8 +359,12 @@ class Simulation:
 def simulate(history: PriceHistory, policy: Policy, setup: Setup) -> Simulation:
     """Replay `policy` over `history`. Raises PriceUnavailable or InvalidInput."""
     prepared = prepare(history, setup)
-    recording = simulation.record(prepared.path, policy.terms, *prepared.start)
-    return Simulation(prepared, policy, recording)
+    path, start = prepared.path, prepared.start
+    recording = simulation.record(path, policy.terms, *start)
+    mirrored = None
+    if path.walked.any():
+        mirrored = simulation.record(path.mirrored, policy.terms, *start)
+    return Simulation(prepared, policy, recording, mirrored)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,13 @@ from volbal.ui.forms import SOURCE
 STRATEGY = "Strategy"
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
 def simulated(asked: Question) -> Simulation:
-    """The simulation of a question, computed once. Raises VolbalError."""
+    """The simulation of a question, computed once for the same prices. Raises VolbalError."""
+    return _simulated(asked, SOURCE.revision(asked.symbol))
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _simulated(asked: Question, revision: int) -> Simulation:
     return simulate(SOURCE.history(asked.symbol), asked.policy, asked.setup)
 
 

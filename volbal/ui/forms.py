@@ -7,13 +7,12 @@ import streamlit as st
 
 from volbal.domain.policy import BOOLEANS, DEFAULT_RATIOS, PRESETS, Policy
 from volbal.formatting import value_text
-from volbal.market.bundled import BundledPrices
-from volbal.market.model import PriceSource
 from volbal.services.research import Setup
+from volbal.ui import prices
 from volbal.ui.address import Question, policy_values
 from volbal.ui.fields import FIELDS, MAIN, MORE, Field, choices, shown_value
 
-SOURCE: PriceSource = BundledPrices()
+SOURCE = prices.KnownPrices()
 
 ONE_TICK_A_DAY = "cannot matter here: with daily close ticks the rule looks once a day."
 
@@ -66,7 +65,13 @@ def data_inputs(page: str) -> None:
         "Example: 2023-09-21.",
         **reach,
     )
-    st.caption(f"{history.symbol} has prices from {history.first_date} to {history.last_date}.")
+    origin = history.provenance.source.partition(":")[0]
+    st.caption(
+        f"{history.symbol} has prices from {history.first_date} to {history.last_date} ({origin})."
+    )
+    problem = prices.problem()
+    if problem:
+        st.caption(f":material/lock: Only the bundled prices can be used. {problem}")
 
 
 def _fit_dates(page: str) -> None:
