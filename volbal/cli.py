@@ -160,7 +160,11 @@ def _add_setup(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--stock-share", type=float, default=0.5, help="of the capital at the start (0.5)"
     )
-    command.add_argument("--ticks", default="close", help="tick model (close)")
+    command.add_argument(
+        "--ticks",
+        default="close",
+        help="what the rule sees: close, each bar's close; limit, resting orders within bars too",
+    )
     command.add_argument(
         "--pay-lag-days",
         type=int,
@@ -454,7 +458,7 @@ def _optimization_json(result: Optimization, metric: str, best: int) -> dict[str
         "symbol": history.symbol,
         "start": history.first_date.isoformat(),
         "end": history.last_date.isoformat(),
-        "ticks": result.prepared.setup.ticks,
+        "ticks": ",".join(grid.tick_models),
         "metric": metric,
         "direction": METRIC[metric].direction,
         "total": len(cells),

@@ -1,7 +1,7 @@
 """Parameter grids: exact values, the cells they span, and what each cell's policy is."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from volbal.domain.policy import (
 )
 from volbal.domain.rule import FIXED_PERCENTAGE, Terms
 from volbal.engine.kernel import replay
-from volbal.engine.metrics import METRICS, streamed_metrics
+from volbal.engine.metrics import METRICS, BlockMoments, block_moments, streamed_metrics
 from volbal.engine.paths import TICK_MODELS, Flags, Floats, Ints, Paths, PricePath
 from volbal.errors import InvalidInput
 
@@ -233,15 +233,33 @@ def evaluate(grid: Grid, cells: Ints, paths: Paths) -> Floats:
     Invalid cells are not simulated; all their metrics are NaN. What a cell gets does not depend
     on the other cells, to the bit.
     """
-    terms = grid.terms(cells)
     results = np.full((len(METRICS), len(cells)), np.nan)
+    for ticks, chosen, terms in _simulated(grid, cells):
+        results[:, chosen] = _metrics(paths.by_ticks[ticks], terms, *paths.start(ticks))
+    return results
+
+
+def evaluate_blocks(grid: Grid, cells: Ints, paths: Paths, blocks: int) -> BlockMoments:
+    """The daily excess of `cells` (as in `evaluate`) in `blocks` consecutive blocks of days.
+
+    Raises InvalidInput for fewer days than blocks.
+    """
+    results = BlockMoments(*(np.full((blocks, len(cells)), np.nan) for _ in BlockMoments._fields))
+    for ticks, chosen, terms in _simulated(grid, cells):
+        moments = block_moments(paths.by_ticks[ticks], terms, *paths.start(ticks), blocks)
+        for result, values in zip(results, moments, strict=True):
+            result[:, chosen] = values
+    return results
+
+
+def _simulated(grid: Grid, cells: Ints) -> Iterator[tuple[str, Ints, Floats]]:
+    """Of each tick model the positions of its valid cells and their terms."""
+    terms = grid.terms(cells)
     usable = valid(terms)
     for ticks in grid.tick_models:
         chosen = np.flatnonzero(usable & grid.ticked(cells, ticks))
         if len(chosen):
-            columns = np.ascontiguousarray(terms[:, chosen])
-            results[:, chosen] = _metrics(paths.by_ticks[ticks], columns, *paths.start(ticks))
-    return results
+            yield ticks, chosen, np.ascontiguousarray(terms[:, chosen])
 
 
 def _metrics(path: PricePath, terms: Floats, shares: float, cash: float) -> Floats:

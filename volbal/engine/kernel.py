@@ -18,7 +18,7 @@ import numpy as np
 from volbal.domain.policy import Policy
 from volbal.domain.rule import CLOSE, SHARE_TOLERANCE, Bar, Cell, Intent, Stop, Terms
 from volbal.engine.compiled import RULE
-from volbal.engine.paths import Floats, PricePath, price_path
+from volbal.engine.paths import Floats, Ints, PricePath, price_path
 
 LANES: Final = 64
 """Policies per batch; measured best between 64 and 128."""
@@ -148,6 +148,9 @@ accrued_dividend = RULE["accrued_dividend"]
 anchor_after_ex_date = RULE["anchor_after_ex_date"]
 next_stop = RULE["next_stop"]
 walked_on = RULE["walked_on"]
+
+DAY_MOMENTS: Final = (MEAN_EXCESS, EXCESS_SQUARES, EXCESS_BY_STOCK)
+"""Rows of the daily excess that a run by blocks hands out, and begins anew, at a block's end."""
 
 inlined = numba.njit(forceinline=True, error_model="numpy")
 
@@ -372,8 +375,20 @@ def _grow_matched(s, shares_seen, days):  # type: ignore[no-untyped-def]
             s[MATCHED_GROWTH + j] *= 1.0 + share * stock + (1.0 - share) * idle
 
 
+@inlined
+def _hand_out(s, moments):  # type: ignore[no-untyped-def]
+    """A block of days ends: its moments go to `moments`, and the next block's begin at 0."""
+    for row in range(len(DAY_MOMENTS)):
+        for j in range(LANES):
+            moments[row, j] = s[DAY_MOMENTS[row] + j]
+            s[DAY_MOMENTS[row] + j] = 0.0
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _replay(s, start_share, ticks, ways, dividends, payments, slots, days, centred, shares_seen):  # type: ignore[no-untyped-def]
+def _replay(  # type: ignore[no-untyped-def]
+    s, start_share, ticks, ways, dividends, payments, slots, days, centred, shares_seen, block_ends,
+    moments,
+):  # fmt: skip
     """Take one batch of lanes over the path; `s` is the flat array of rows, changed in place."""
     price, years, age, starts_day, ends_day = ticks
     walked, first, second = ways
@@ -382,6 +397,8 @@ def _replay(s, start_share, ticks, ways, dividends, payments, slots, days, centr
     next_ex = 0
     next_pay = 0
     day = 0
+    block = 0
+    block_start = 0
     for tick in range(1, len(price)):
         if starts_day[tick]:
             for j in range(LANES):
@@ -399,10 +416,13 @@ def _replay(s, start_share, ticks, ways, dividends, payments, slots, days, centr
         _book(s, age[tick])
         if ends_day[tick]:
             here = (centred[0][day], centred[1][day], centred[2][day])
-            _close_day(
-                s, 1.0 / (day + 1.0), start_share, days[2][day], days[0][day], days[1][day], here
-            )
+            inverse = 1.0 / (day + 1.0 - block_start)
+            _close_day(s, inverse, start_share, days[2][day], days[0][day], days[1][day], here)
             day += 1
+            if block < len(block_ends) and block_ends[block] == day:
+                _hand_out(s, moments[block])
+                block += 1
+                block_start = day
     _grow_matched(s, shares_seen, days)
 
 
@@ -412,18 +432,39 @@ def replay(path: PricePath, terms: Floats, shares: float, cash: float) -> Floats
     terms: shape (len(Terms._fields), m), one column a policy. Returns shape (len(STATE), m): the
     rows named in `STATE` at the end of the path.
     """
+    return _replay_batches(path, terms, shares, cash, np.empty(0, dtype=np.int64))[0]
+
+
+def replay_blocks(
+    path: PricePath, terms: Floats, shares: float, cash: float, ends: Ints
+) -> tuple[Floats, Floats]:
+    """Simulate as `replay` does and cut the days into blocks, the last days of which are `ends`.
+
+    ends: counts of days, rising, the last one all. Returns share_sum of shape (m,) and of every
+    block the rows of `DAY_MOMENTS`, shape (blocks, 3, m), as if its days were all there are.
+    """
+    ended, moments = _replay_batches(path, terms, shares, cash, ends)
+    return ended[STATE.index("share_sum")], moments
+
+
+def _replay_batches(
+    path: PricePath, terms: Floats, shares: float, cash: float, block_ends: Ints
+) -> tuple[Floats, Floats]:
     fields, count = terms.shape
     batches = -(-count // LANES)
     ended = np.empty((len(STATE), batches * LANES))
+    moments = np.empty((len(block_ends), len(DAY_MOMENTS), batches * LANES))
+    of_batch = np.empty((len(block_ends), len(DAY_MOMENTS), LANES))
     flat = _aligned((len(ROWS) + path.dividends.slots) * LANES)
     rows = flat.reshape(-1, LANES)
     moved = path.dividends
     by_payment = np.argsort(moved.pay_tick, kind="stable")
-    centred = tuple(values - values.mean() for values in path.days)
+    centred = tuple(_centred(values, block_ends) for values in path.days)
     share = shares * path.price[0] / (shares * path.price[0] + cash)
     shares_seen = len(path.days.price) + float(path.starts_at_day_end)
     for batch in range(batches):
-        lanes = terms[:, batch * LANES : (batch + 1) * LANES]
+        here = slice(batch * LANES, (batch + 1) * LANES)
+        lanes = terms[:, here]
         rows[:] = 0.0
         rows[:fields, : lanes.shape[1]] = lanes
         rows[:fields, lanes.shape[1] :] = lanes[:, -1:]
@@ -439,9 +480,19 @@ def replay(path: PricePath, terms: Floats, shares: float, cash: float) -> Floats
             tuple(path.days),
             centred,
             shares_seen,
+            block_ends,
+            of_batch,
         )
-        ended[:, batch * LANES : (batch + 1) * LANES] = rows[fields : len(ROWS)]
-    return ended[:, :count]
+        ended[:, here] = rows[fields : len(ROWS)]
+        moments[:, :, here] = of_batch
+    return ended[:, :count], moments[:, :, :count]
+
+
+def _centred(values: Floats, block_ends: Ints) -> Floats:
+    """`values` less the mean of their block; of all where there are no blocks."""
+    parts = np.split(values, block_ends[:-1])
+    centred: Floats = np.concatenate([part - part.mean() for part in parts])
+    return centred
 
 
 def _start(rows: Floats, path: PricePath, shares: float, cash: float) -> None:

@@ -72,6 +72,23 @@ class Setup:
             raise InvalidInput("pay_lag_days", f"{self.pay_lag_days} is negative", "allowed: >= 0")
 
 
+TICKS_SENTENCES: Mapping[str, tuple[str, ...]] = {
+    "close": ("Ticks close: the rule sees each bar's close and fills there.",),
+    "limit": (
+        "Ticks limit: orders rest at both trigger levels. Within a bar the price runs from the "
+        "open over the low and the high to the close where the bar closes at or above its open, "
+        "else over the high and the low; the rule is asked at the open, at every level the price "
+        "meets on that way, and at the close, and fills there.",
+        "Bracket: nobody knows which of a bar's extremes came first, so the annual return is "
+        "also computed with the other order; the truth may lie outside both.",
+    ),
+}
+"""What a reader must know of each tick model."""
+
+STARTS = {"close": "close", "limit": "open"}
+"""The first price of each tick model's path."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A price history cut to a setup's dates, laid out as paths, with the cell it starts."""
@@ -96,15 +113,16 @@ class Prepared:
         provenance = self.history.provenance
         first = self.history.first_date
         unknown = int(self.history.dividends["pay_date"].isna().sum())
+        starts = " or ".join(STARTS[ticks] for ticks in self.paths.by_ticks)
         lag = (
             f"{unknown} dividends without a known pay date are paid {self.setup.pay_lag_days} "
             "calendar days after their ex-date.",
         )
         return (
             f"Prices: {provenance.source}; {provenance.basis}; interval {provenance.interval}.",
-            "Ticks close: the rule sees each bar's close and fills there.",
-            f"The cell starts at the close of {first} with {percent(self.setup.stock_share, 0)} in "
-            "stock, without a decision or a fee.",
+            *(sentence for ticks in self.paths.by_ticks for sentence in TICKS_SENTENCES[ticks]),
+            f"The cell starts at the {starts} of {first} with "
+            f"{percent(self.setup.stock_share, 0)} in stock, without a decision or a fee.",
             *(lag if unknown else ()),
             *(f"{note[:1].upper()}{note[1:]}." for note in self.history.notes),
         )
@@ -215,8 +233,9 @@ class Simulation:
     def days(self) -> pd.DataFrame:
         """One row per day from the start (V_0): the strategy and its benchmarks.
 
-        Index date; columns price, equity, cash, shares, receivable, stock_share, anchor,
-        drawdown, the benchmarks' equity by name and their drawdown as drawdown_<name>.
+        Index date, the first one twice where the start is not its day's end; columns price,
+        equity, cash, shares, receivable, stock_share, anchor, drawdown, the benchmarks' equity
+        by name and their drawdown as drawdown_<name>.
         """
         recording, marks = self.recording, self.recording.day_marks
         columns = {
@@ -233,7 +252,8 @@ class Simulation:
         for name, equity in self.benchmark_equity.items():
             frame[name] = equity
             frame[f"drawdown_{name}"] = simulation.drawdowns(equity)
-        frame.index = pd.DatetimeIndex(recording.times[marks], name="date")
+        dates = recording.times[marks].astype("datetime64[D]").astype("datetime64[s]")
+        frame.index = pd.DatetimeIndex(dates, name="date")
         return frame
 
     @cached_property

@@ -102,6 +102,14 @@ def cell_inputs(page: str) -> None:
     )
 
 
+def tick_input(page: str, swept: bool = False) -> None:
+    """What the rule sees of a bar."""
+    field = FIELDS["ticks"]
+    st.selectbox(
+        field.label, choices("ticks"), key=f"{page}.ticks", help=field.help, disabled=swept
+    )
+
+
 def policy_inputs(page: str, idle: Mapping[str, str], swept: Collection[str] = ()) -> None:
     """The policy's fields; `idle` says of fields why they cannot matter in this run."""
     st.session_state[f"{page}.preset"] = _shown_preset(page)
@@ -190,14 +198,18 @@ def question(page: str) -> Question:
         end=recalled(page, "end"),
         capital=recalled(page, "capital"),
         stock_share=recalled(page, "stock_share"),
+        ticks=recalled(page, "ticks"),
     )
     return Question(recalled(page, "symbol"), policy, setup)
 
 
-def fields_without_effect(page: str) -> dict[str, str]:
+def fields_without_effect(page: str, swept: Collection[str] = ()) -> dict[str, str]:
     """Fields that cannot change anything in the run that the inputs ask for, with the reason."""
     history = SOURCE.history(recalled(page, "symbol"))
-    idle = {"max_orders_per_day": ONE_TICK_A_DAY}
+    idle = {}
+    only_closes = recalled(page, "ticks") == "close" and "ticks" not in swept
+    if only_closes and history.provenance.interval == "1d":
+        idle["max_orders_per_day"] = ONE_TICK_A_DAY
     if history.dividends.empty:
         idle["withholding_rate"] = f"cannot matter here: {history.symbol} paid no dividends."
     return idle
