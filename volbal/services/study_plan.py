@@ -103,7 +103,7 @@ def rows(study_id: int, symbol: str, grid: Grid, cells: Ints, metrics: Floats) -
         "symbol": pa.repeat(symbol, len(cells)),
         "cell_id": cells,
         "valid": valid(terms),
-        "ticks": _named({i: name for i, name in enumerate(grid.tick_models)}, _models(grid, cells)),
+        "ticks": _named(dict(enumerate(grid.tick_models)), _models(grid, cells)),
     }
     columns |= dict(zip(Terms._fields, terms, strict=True))
     sizings = {code: name for name, code in SIZINGS.items()}
@@ -127,6 +127,4 @@ def _named(names: Mapping[float, str], codes: Floats | Ints) -> "pa.Array":
 
     known = sorted(names)
     places = np.searchsorted(known, codes).astype(np.int32)
-    return pa.DictionaryArray.from_arrays(places, [names[code] for code in known]).cast(
-        pa.string()
-    )
+    return pa.DictionaryArray.from_arrays(places, [names[code] for code in known]).cast(pa.string())

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from volbal.engine.paths import Paths
-from volbal.errors import InvalidInput
+from volbal.errors import InvalidInput, VolbalError
 from volbal.market.model import PriceHistory
 from volbal.services import market_data
 from volbal.services.research import Prepared, prepare
@@ -87,3 +87,57 @@ def fingerprint(paths: Paths) -> str:
         for array in arrays:
             digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:32]
+
+
+class PricesChanged(VolbalError):
+    """The stored cells are of other prices than there are now; they cannot be mixed."""
+
+    code = "study_prices_changed"
+
+    def __init__(self, study_id: int, symbol: str) -> None:
+        super().__init__(
+            f"The prices of {symbol} have changed since study {study_id} began; duplicate it and "
+            "start the copy."
+        )
+
+
+def described(prepared: Mapping[str, Prepared], part: Part) -> dict[str, Any]:
+    """What the cells of each symbol are of, as the study keeps it."""
+    return {
+        symbol: {
+            "part": part,
+            "first": one.history.first_date.isoformat(),
+            "last": one.history.last_date.isoformat(),
+            "fingerprint": fingerprint(one.paths),
+            "assumptions": list(one.assumptions),
+        }
+        for symbol, one in prepared.items()
+    }
+
+
+def require_same(study_id: int, now: Mapping[str, Any], then: Mapping[str, Any] | None) -> None:
+    """Raises PricesChanged where a symbol's prices are not those of the first start."""
+    for symbol, description in (then or {}).items():
+        if now[symbol]["fingerprint"] != description["fingerprint"]:
+            raise PricesChanged(study_id, symbol)
+
+
+def evidence(request: StudyRequest, prices: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """What every screen of results says about them."""
+    if prices is None:
+        return ()
+    told = [
+        f"{symbol}: cells run from {one['first']} to {one['last']}."
+        for symbol, one in prices.items()
+    ]
+    if request.split:
+        told.append("Split: search on 60 % of the range, select on 20 %, vault 20 %.")
+    else:
+        told.append("No vault: every cell has seen the whole range.")
+    if request.sampled:
+        told.append(
+            f"A sample of {request.max_cells:,} of {request.combinations:,} combinations "
+            f"(Sobol sequence, seed {request.seed})."
+        )
+    assumptions = [text for one in prices.values() for text in one["assumptions"]]
+    return (*told, *dict.fromkeys(assumptions))

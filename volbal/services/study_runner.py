@@ -27,7 +27,7 @@ from volbal.errors import VolbalError
 from volbal.services import study_life, study_prices
 from volbal.services.study_life import OWNER
 from volbal.services.study_plan import Plan, rows
-from volbal.services.study_request import StudyRequest, request_from
+from volbal.services.study_request import request_from
 from volbal.storage.database import Database, DatabaseBusy
 from volbal.storage.records import cells as cell_rows
 from volbal.storage.records import studies as study_rows
@@ -79,9 +79,7 @@ def work(
 class _Run:
     """One study on its way to the end."""
 
-    def __init__(
-        self, database: Database, study_id: int, workers: int | None, told: Told
-    ) -> None:
+    def __init__(self, database: Database, study_id: int, workers: int | None, told: Told) -> None:
         self._database = database
         self._study_id = study_id
         self._workers = workers
@@ -112,7 +110,8 @@ class _Run:
         part = study_prices.searched(request)
         prepared = study_prices.prepared(self._database, request, part)
         plan = Plan(request, {symbol: one.paths for symbol, one in prepared.items()})
-        prices = study_prices.described(self._study_id, prepared, part, stored.prices)
+        prices = study_prices.described(prepared, part)
+        study_prices.require_same(self._study_id, prices, stored.prices)
         self._left = [chunk for chunk in plan.chunks if chunk not in done]
         self._total = stored.total
         kept = sum(plan.valid_in(place) for _, place in done)

@@ -137,6 +137,7 @@ class StoredStudy:
     owner: str | None
     run_at: datetime | None
     run_from: int | None
+    stored_at: datetime | None
     total: int
     completed: int
     invalid: int

@@ -79,6 +79,10 @@ def insert_cells(connection: Connection, arriving: "pa.Table") -> None:
         connection.unregister("arriving")
 
 
+def delete_cells(connection: Connection, study_id: int) -> None:
+    connection.execute("delete from cells where study_id = ?", [study_id])
+
+
 def cell_columns(
     connection: Connection, study_id: int, symbol: str, names: Sequence[str]
 ) -> dict[str, NDArray[Any]]:
