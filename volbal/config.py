@@ -17,11 +17,14 @@ class Settings:
 
     database: the one DuckDB file (``VOLBAL_DB``; ``data/volbal.duckdb`` of the project otherwise).
     busy_timeout: seconds to wait for another program that holds the file (``VOLBAL_DB_TIMEOUT``).
+    dask_scheduler: address of the Dask scheduler that studies go to, "" for this machine
+    (``VOLBAL_DASK_SCHEDULER``).
     yahoo_url: a server that stands in for Yahoo (``VOLBAL_YAHOO_URL``; empty means Yahoo itself).
     """
 
     database: Path = PROJECT / "data" / "volbal.duckdb"
     busy_timeout: float = 10.0
+    dask_scheduler: str = ""
     yahoo_url: str = ""
 
     @property
@@ -41,6 +44,7 @@ class Settings:
         return cls(
             database=_path(environment.get("VOLBAL_DB", ""), default.database),
             busy_timeout=_seconds(environment.get("VOLBAL_DB_TIMEOUT", ""), default.busy_timeout),
+            dask_scheduler=environment.get("VOLBAL_DASK_SCHEDULER", "").strip(),
             yahoo_url=_server(environment.get("VOLBAL_YAHOO_URL", "")),
         )
 

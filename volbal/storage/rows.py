@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from volbal.domain.decision import Decision
 from volbal.domain.ledger import Entry
+from volbal.domain.study_states import StudyState
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,42 @@ class StoredQuote:
     previous_close: Decimal | None
     source: str
     fetched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StudyEvent:
+    """One line of a study's history."""
+
+    happened_at: datetime
+    state: StudyState
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStudy:
+    """A study as its row has it; see the table for the columns."""
+
+    study_id: int
+    request: Mapping[str, Any]
+    sent: str | None
+    note: str
+    state: StudyState
+    created_at: datetime
+    queued_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    heartbeat_at: datetime | None
+    owner: str | None
+    run_at: datetime | None
+    run_from: int | None
+    stored_at: datetime | None
+    total: int
+    completed: int
+    invalid: int
+    failed: int
+    error: str | None
+    prices: Mapping[str, Any] | None
+    vault: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,230 @@
+"""Rows of cells: stored by the chunk, read by the column, the page and the pair of axes.
+
+A ranking is an Arrow table with one row per cell: cell_id, status (0 feasible, 1 unranked,
+2 rejected, 3 invalid), failed, score, rank, plateau, fragility. It is computed from the stored
+metrics for one way of looking at a study and joined to the cells here, so that sorting, filtering
+and paging stay with the database.
+
+Names of columns cannot be bound; `_column` lets nothing but an identifier through.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from volbal.storage.records.values import Connection, number
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Aggregate = Literal["best", "median", "mean"]
+POLICY = (
+    "ticks", "trigger_up", "trigger_down", "sizing", "rebalance_ratio", "min_stock_share",
+    "max_stock_share", "auto_rebalance", "max_trade_share", "min_notional", "lot_size",
+    "max_orders_per_day", "commission_rate", "commission_min", "slippage", "withholding_rate",
+    "cash_rate",
+)  # fmt: skip
+RANKED = ("status", "failed", "score", "rank", "plateau", "fragility")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which rows: of one symbol, or of all pooled (metrics: their mean, null where one is)."""
+
+    study_id: int
+    symbol: str | None
+    metrics: tuple[str, ...]
+
+    @property
+    def sql(self) -> str:
+        if self.symbol is not None:
+            return "(from cells where study_id = $study_id and symbol = $symbol)"
+        fields = ", ".join(f"any_value({name}) as {name}" for name in ("valid", *POLICY))
+        means = ", ".join(
+            f"if(count({name}) = count(*), avg({name}), null) as {name}"
+            for name in map(_column, self.metrics)
+        )
+        return (
+            f"(select cell_id, {fields}, {means} from cells where study_id = $study_id "
+            "group by cell_id)"
+        )
+
+    @property
+    def bound(self) -> dict[str, Any]:
+        pooled = self.symbol is None
+        return {"study_id": self.study_id} | ({} if pooled else {"symbol": self.symbol})
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """column in values, or low <= column <= high where an end is given."""
+
+    column: str
+    values: tuple[Any, ...] | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def insert_cells(connection: Connection, arriving: "pa.Table") -> None:
+    """arriving: the columns of the table by name."""
+    connection.register("arriving", arriving)
+    try:
+        connection.execute("insert into cells by name select * from arriving")
+    finally:
+        connection.unregister("arriving")
+
+
+def delete_cells(connection: Connection, study_id: int) -> None:
+    connection.execute("delete from cells where study_id = ?", [study_id])
+
+
+def cell_columns(
+    connection: Connection, study_id: int, symbol: str, names: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    """cell_id, valid and the metrics `names` of every stored cell, by cell_id; NaN for null."""
+    columns = ", ".join(map(_column, names))
+    found = connection.execute(
+        f"""
+        select cell_id, valid{", " if columns else ""}{columns}
+        from cells
+        where study_id = ? and symbol = ?
+        """,
+        [study_id, symbol],
+    ).fetchnumpy()
+    order = np.argsort(found["cell_id"], kind="stable")  # nearly sorted already
+    return {name: _plain(values)[order] for name, values in found.items()}
+
+
+def count_cells(
+    connection: Connection, source: Source, ranking: "pa.Table", where: Sequence[Condition]
+) -> int:
+    conditions, bound = _where(where)
+    with _registered(connection, ranking):
+        row = connection.execute(
+            f"""
+            select count(*)
+            from {source.sql} as c join ranking as r using (cell_id)
+            where {conditions}
+            """,
+            source.bound | bound,
+        ).fetchone()
+    return number(row)
+
+
+def page_of_cells(
+    connection: Connection,
+    source: Source,
+    ranking: "pa.Table",
+    where: Sequence[Condition],
+    sort: str,
+    descending: bool,
+    limit: int | None,
+    offset: int = 0,
+) -> pd.DataFrame:
+    """cell_id, the policy, the ranking and the metrics; rows without the sorted value last."""
+    columns = ", ".join(["cell_id", *POLICY, *RANKED, *map(_column, source.metrics)])
+    conditions, bound = _where(where)
+    direction = "desc" if descending else "asc"
+    paging = "" if limit is None else "limit $limit offset $offset"
+    paged = {} if limit is None else {"limit": limit, "offset": offset}
+    with _registered(connection, ranking):
+        return connection.execute(
+            f"""
+            select {columns}
+            from {source.sql} as c join ranking as r using (cell_id)
+            where {conditions}
+            order by {_column(sort)} {direction} nulls last, cell_id
+            {paging}
+            """,
+            source.bound | bound | paged,
+        ).df()
+
+
+def pairs_of_cells(
+    connection: Connection,
+    source: Source,
+    ranking: "pa.Table",
+    axes: tuple[str, str],
+    value: str,
+    where: Sequence[Condition],
+    aggregate: Aggregate,
+    more_is_better: bool,
+) -> pd.DataFrame:
+    """x, y, value, cell_id, status, cells: one row per pair of values of the two axes.
+
+    Of a pair's cells those of the lowest status count; cell_id is the one whose value is nearest
+    to the aggregated one, the first of equals.
+    """
+    best = "max(value)" if more_is_better else "min(value)"
+    shown = {"best": best, "median": "median(value)", "mean": "avg(value)"}[aggregate]
+    x, y = map(_column, axes)
+    conditions, bound = _where(where)
+    with _registered(connection, ranking):
+        return connection.execute(
+            f"""
+            with shown as (
+                select {x} as x, {y} as y, cell_id, status, {_column(value)} as value
+                from {source.sql} as c join ranking as r using (cell_id)
+                where {conditions}
+            ),
+            classes as (
+                select x, y, min(status) as status, count(*) as cells from shown group by x, y
+            ),
+            targets as (
+                select x, y, status, any_value(cells) as cells, {shown} as target
+                from shown join classes using (x, y, status)
+                group by x, y, status
+            )
+            select
+                x, y, any_value(target) as value, any_value(status) as status,
+                any_value(cells) as cells,
+                min_by(
+                    cell_id,
+                    {{'off': coalesce(abs(value - target), 'infinity'::double), 'id': cell_id}}
+                ) as cell_id
+            from shown join targets using (x, y, status)
+            group by x, y
+            order by x, y
+            """,
+            source.bound | bound,
+        ).df()
+
+
+@contextlib.contextmanager
+def _registered(connection: Connection, ranking: "pa.Table") -> Iterator[None]:
+    """The ranking under its name for the length of a statement."""
+    connection.register("ranking", ranking)
+    try:
+        yield
+    finally:
+        connection.unregister("ranking")
+
+
+def _where(conditions: Sequence[Condition]) -> tuple[str, dict[str, Any]]:
+    texts, bound = ["true"], dict[str, Any]()
+    for place, condition in enumerate(conditions):
+        name = _column(condition.column)
+        for end, sign in (("low", ">="), ("high", "<=")):
+            if getattr(condition, end) is not None:
+                texts.append(f"{name} {sign} ${end}{place}")
+                bound[f"{end}{place}"] = getattr(condition, end)
+        if condition.values is not None:
+            texts.append(f"{name} in $values{place}")
+            bound[f"values{place}"] = list(condition.values)
+    return " and ".join(texts), bound
+
+
+def _column(name: str) -> str:
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} is no name of a column")
+    return name
+
+
+def _plain(values: Any) -> NDArray[Any]:
+    """A fetched column without its mask: undefined values are NaN."""
+    return values.filled(np.nan) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
