@@ -60,6 +60,7 @@ def work(
     What goes wrong is stored with the study, as failed. Returns quietly if it is let go; on any
     BaseException (Ctrl-C) it is left interrupted.
     """
+    _given_up.discard(study_id)  # of an earlier run; a cancelled study's row says so itself
     try:
         _Run(database, study_id, workers, told or (lambda completed, total: None)).all()
     except _LetGo:
