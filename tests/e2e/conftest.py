@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    FloatRect,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
 from yahoo_server import serving
 
 expect.set_options(timeout=15_000)  # a busy machine must not fail a test
@@ -111,6 +119,20 @@ def browser(chromium_path: str) -> Iterator[Browser]:
 def windows(browser: Browser) -> dict[bool, BrowserContext]:
     """A light and a dark browser (by dark), which keep the app's scripts from test to test."""
     return {dark: browser.new_context(color_scheme=scheme) for dark, scheme in SCHEMES.items()}
+
+
+def place_of(drawn: Locator) -> FloatRect:
+    """Where an element is in the window, once the page has been drawn to its end.
+
+    Until then Streamlit may exchange it for another one that looks the same.
+    """
+    app = drawn.page.get_by_test_id("stApp")
+    expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+    expect(drawn).to_be_visible()
+    drawn.evaluate("element => element.scrollIntoView({block: 'center'})")
+    box = drawn.bounding_box()
+    assert box is not None
+    return box
 
 
 Visitor = Callable[..., Page]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from books import opened
-from conftest import served
+from conftest import place_of, served
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from volbal.services import positions
@@ -174,10 +174,7 @@ def dividend(page: Page, url: str, position_id: int) -> None:
     said(page, "Announced: 0.50 per share")
     button(page, "Work off what is due").click()
     said(page, "been worked off")
-    table = page.get_by_test_id("stDataFrame").first
-    table.scroll_into_view_if_needed()
-    box = table.bounding_box()
-    assert box is not None
+    box = place_of(page.get_by_test_id("stDataFrame").first)
     # The grid is a canvas: the checkbox of its first row, rows being 35 pixels high.
     page.mouse.click(box["x"] + 17, box["y"] + 35 + 17)
     # 50 shares at 0.50, a quarter withheld.

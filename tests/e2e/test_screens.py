@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import place_of
 from playwright.sync_api import Locator, Page, expect
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
@@ -82,10 +83,7 @@ def test_clicking_a_cell_shows_its_simulation_and_the_url_keeps_it(visit) -> Non
 def test_a_row_of_the_ranking_selects_its_cell_and_the_heatmap_takes_over_again(visit) -> None:
     page = visit("/optimize?cell=30")
     wait_until_drawn(page)
-    table = page.get_by_test_id("stDataFrame").first
-    table.scroll_into_view_if_needed()
-    box = table.bounding_box()
-    assert box is not None
+    box = place_of(page.get_by_test_id("stDataFrame").first)
     # The grid is a canvas: the checkbox of the third row, rows being 35 pixels high.
     page.mouse.click(box["x"] + 17, box["y"] + 3 * 35 + 17)
     expect(page.get_by_text("Trigger threshold 0.01 · Rebalance ratio 1.25")).to_be_visible()
