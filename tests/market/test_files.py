@@ -94,8 +94,13 @@ def test_a_few_bars_without_open_are_noted_with_their_number(read):
         "Date,Close\n2020-01-02,10\n\n2020-01-03,11.5\n\n\n",
         "Note,Close,Date\nx,10,2020-01-02\n,11.5,2020-01-03\n",
         "Datetime,Close\n2020-01-02T16:00:00Z,10\n2020-01-03 16:00,11.5\n",
+        "Date|Close\n2020-01-02|10\n2020-01-03|11.5\n",
+        "Datum;Schluss\n2.1.2020;10\n3.1.2020;11,5\n",
     ],
-    ids=["BOM", "case", "spaces", "quotes", "blank lines", "other order", "times"],
+    ids=[
+        *("BOM", "case", "spaces", "quotes", "blank lines", "other order", "times", "|"),
+        "German",
+    ],
 )
 def test_the_same_two_bars_are_read_however_they_are_written(read, text):
     found = read(text)
@@ -289,9 +294,13 @@ def test_split_adjusted_prices_over_the_same_split_are_taken(read):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("Day,Close\n2020-01-02,1\n", "has no column Date, only 'day', 'close'"),
-        ("Date,Adj Close\n2020-01-02,1\n", "has no column Close, only 'date', 'adj close'"),
-        ("Date|Close\n2020-01-02|1\n", "has no column Date and no column Close, only 'date|close'"),
+        ("Day,Close\n2020-01-02,1\n", "has no column Date, only 'Day', 'Close'"),
+        ("Date,Adj Close\n2020-01-02,1\n", "has no column Close, only 'Date', 'Adj Close'"),
+        ("Dag;Slot\n1;2,5\n", "has no column Date and no column Close, only 'Dag', 'Slot'"),
+        ("Dag\tSlot\n1\t2\n", "has no column Date and no column Close, only 'Dag', 'Slot'"),
+        ("Dag|Slot\n1|2\n", "has no column Date and no column Close, only 'Dag', 'Slot'"),
+        ("Dag,Slot\n1,2,5\n", "has no column Date and no column Close, only 'Dag', 'Slot'"),
+        ("Dag\n1;2\n", "has no column Date and no column Close, only 'Dag'"),
         ("", "has no row of prices"),
         ("Date,Close\n", "has no row of prices"),
     ],

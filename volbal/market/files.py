@@ -97,7 +97,6 @@ class _Rows:
 
 
 def _read_rows(table: Table, order: DateOrder | None) -> _Rows:
-    _require_columns(table)
     name, bad = table.name, list[BadCell]()
     there = {column: table.columns[column] for column in NUMBERS if column in table.columns}
     mark = decimal_mark(list(there.values()))
@@ -128,19 +127,6 @@ def _turned(rows: _Rows) -> _Rows:
         rows.places[::-1],
         (f"the rows of {rows.name} run from new to old; they were turned round",),
     )
-
-
-def _require_columns(table: Table) -> None:
-    lacking = [] if DATE in table.columns else ["Date"]
-    if not {"close", DIVIDENDS, SPLITS} & set(table.columns):
-        lacking.append("Close")
-    if lacking:
-        found = ", ".join(repr(column) for column in table.columns)
-        raise InvalidInput(
-            "prices",
-            f"{table.name} has no column {' and no column '.join(lacking)}, only {found}",
-            ASKED,
-        )
 
 
 def _prices(rows: _Rows, symbol: str) -> PriceHistory:

@@ -24,15 +24,21 @@ OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("dividend", "amount", "cash amount"), DIVIDENDS),
     **dict.fromkeys(("split", "splits", "ratio", "split ratio"), SPLITS),
     "close/last": "close",
+    **dict.fromkeys(("datum", "fecha", "data"), DATE),
+    **dict.fromkeys(("eröffnung", "ouverture", "apertura"), "open"),
+    **dict.fromkeys(("hoch", "plus haut", "máximo", "massimo"), "high"),
+    **dict.fromkeys(("tief", "plus bas", "mínimo", "minimo"), "low"),
+    **dict.fromkeys(("schluss", "schlusskurs", "clôture", "cierre", "chiusura"), "close"),
 }
-"""How others call them; the rest is yfinance's. In lower case."""
+"""How others call them; the rest is yfinance's. In lower case. German "Volumen" is not among them:
+some mean money by it."""
 
 ASKED = (
     "a price file has the columns Date, Open, High, Low, Close, Volume, Dividends, Stock Splits, "
     "of which only Date and Close are required"
 )
 
-DELIMITERS = ",;\t"
+DELIMITERS = ",;\t|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,9 @@ class Table:
 def read_table(name: str, content: bytes) -> Table:
     """The table in the bytes of a file called `name`.
 
-    CSV is UTF-8, its cells parted by comma, semicolon or tab. Raises InvalidInput for a file that
-    is neither CSV nor Parquet or cannot be read, InvalidPrices for rows of another length.
+    CSV is UTF-8, its cells parted by comma, semicolon, tab or |. Raises InvalidInput for a file
+    that is neither CSV nor Parquet, cannot be read or lacks a required column, InvalidPrices for
+    rows of another length.
     """
     ending = name.lower().rpartition(".")[2]
     if ending == "csv":
@@ -61,8 +68,12 @@ def read_table(name: str, content: bytes) -> Table:
             "prices", f"{name} is neither CSV nor Parquet", "name a file ending in .csv or .parquet"
         )
     if not table.places:
-        raise InvalidInput("prices", f"{name} has no row of prices", ASKED)
+        raise _without_rows(name)
     return table
+
+
+def _without_rows(name: str) -> InvalidInput:
+    return InvalidInput("prices", f"{name} has no row of prices", ASKED)
 
 
 def _read_csv(name: str, content: bytes) -> Table:
@@ -72,13 +83,15 @@ def _read_csv(name: str, content: bytes) -> Table:
         lines = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise _unreadable(name, "comma-separated text in UTF-8", error) from error
+    if not lines:
+        raise _without_rows(name)
     header, rows = _without_tickers(name, lines)
+    names = _column_names(name, header)
     ragged = [
         BadRow(f"line {line}", f"cell count {len(row)} differs from the header's {len(header)}")
         for line, row in rows
         if len(row) != len(header)
     ]
-    names = _column_names(name, header)
     if ragged:
         raise InvalidPrices(name, ragged)
     cells = [[row[at] for _, row in rows] for at in range(len(header))]
@@ -87,14 +100,14 @@ def _read_csv(name: str, content: bytes) -> Table:
 
 
 def _delimiter(text: str) -> str:
-    """What parts the header into the most known names."""
+    """What parts the header into the most known names; where none is known, into the most cells."""
     header = text.lstrip().partition("\n")[0]
 
-    def known(delimiter: str) -> int:
+    def names(delimiter: str) -> tuple[int, int]:
         cells = next(csv.reader([header], delimiter=delimiter), [])
-        return sum(_known_name(cell) in KNOWN for cell in cells)
+        return sum(_known_name(cell) in KNOWN for cell in cells), len(cells)
 
-    return max(DELIMITERS, key=known)
+    return max(DELIMITERS, key=names)
 
 
 Line = tuple[int, list[str]]
@@ -102,7 +115,7 @@ Line = tuple[int, list[str]]
 
 def _without_tickers(name: str, lines: list[Line]) -> tuple[list[str], list[Line]]:
     """Header and rows; yfinance's `download` writes three lines of header: Price, Ticker, Date."""
-    header = lines[0][1] if lines else []
+    header = lines[0][1]
     first = [line[1][0].strip().lower() for line in lines[:3]]
     if first[:2] != ["price", "ticker"] or len(first) < 3:
         return header, lines[1:]
@@ -145,13 +158,27 @@ def _known_name(cell: object) -> str:
 
 def _column_names(name: str, header: Iterable[object]) -> list[str]:
     """Known names; refuses one that stands twice, as nobody could say which counts."""
+    header = [str(cell).strip() for cell in header]
     names = [_known_name(cell) for cell in header]
+    _require_columns(name, header, names)
     for twice in (known for known, count in Counter(names).items() if count > 1):
         if twice in KNOWN:
             raise InvalidInput(
                 "prices", f"{name} has two columns {twice.title()}", "leave one of them"
             )
     return names
+
+
+def _require_columns(name: str, header: Sequence[str], names: Sequence[str]) -> None:
+    """A date, and a close or else actions."""
+    lacking = [] if DATE in names else ["Date"]
+    if not {"close", DIVIDENDS, SPLITS} & set(names):
+        lacking.append("Close")
+    if lacking:
+        found = ", ".join(map(repr, header)) or "no column at all"
+        raise InvalidInput(
+            "prices", f"{name} has no column {' and no column '.join(lacking)}, only {found}", ASKED
+        )
 
 
 def _unreadable(name: str, kind: str, error: Exception) -> InvalidInput:
