@@ -151,16 +151,16 @@ def _texts(column: pd.Series) -> list[str]:
     return ["" if empty else str(cell) for cell, empty in zip(column, column.isna(), strict=True)]
 
 
-def _known_name(cell: object) -> str:
-    name = str(cell).strip().lower()
+def _known_name(cell: str) -> str:
+    name = cell.strip().lower()
     return OTHER_NAMES.get(name, name)
 
 
 def _column_names(name: str, header: Iterable[object]) -> list[str]:
     """Known names; refuses one that stands twice, as nobody could say which counts."""
-    header = [str(cell).strip() for cell in header]
-    names = [_known_name(cell) for cell in header]
-    _require_columns(name, header, names)
+    given = [str(cell).strip() for cell in header]
+    names = [_known_name(cell) for cell in given]
+    _require_columns(name, given, names)
     for twice in (known for known, count in Counter(names).items() if count > 1):
         if twice in KNOWN:
             raise InvalidInput(
