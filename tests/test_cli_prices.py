@@ -1,6 +1,9 @@
 """`python -m volbal prices`: fetched from a local server, imported, listed, deleted, simulated."""
 
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +25,23 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return code, said.out, said.err
 
     return ran
+
+
+@contextmanager
+def holding(path: Path) -> "Iterator[subprocess.Popen[str]]":
+    """Another process that holds the file read-only, as a running volbal does."""
+    code = (
+        "import duckdb, sys; held = duckdb.connect(sys.argv[1], read_only=True); "
+        "print('open', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        yield process
+        process.communicate()
 
 
 def test_prices_are_fetched_listed_simulated_and_deleted(run: Run, monkeypatch) -> None:
@@ -56,6 +76,26 @@ def test_without_a_network_it_says_so_once_and_stored_prices_remain(run: Run, mo
     code, out, err = run("prices", "refresh", "KO", "MSFT", "IBM")
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert "Prices: stored: Yahoo, fetched " in run("simulate", "KO")[1]
+
+
+def test_while_another_program_holds_the_records_nothing_is_fetched_and_the_way_out_is_said(
+    run: Run, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("VOLBAL_DB_TIMEOUT", "0.2")
+    file = tmp_path / "xyz.csv"
+    file.write_text("Date,Close\n2020-01-02,1\n", encoding="utf-8")
+    assert run("prices", "list")[0] == 0
+    with (
+        serving(lambda: datetime(2015, 1, 2, tzinfo=UTC)) as server,
+        holding(tmp_path / "volbal.duckdb") as other,
+    ):
+        monkeypatch.setenv("VOLBAL_YAHOO_URL", server.url)
+        for command in (("refresh", "KO"), ("import", str(file)), ("delete", "KO")):
+            code, out, err = run("prices", *command)
+            assert (code, out) == (2, "")
+            assert f"(PID {other.pid}). If that is a running volbal, use its pages (Data " in err
+        assert server.requests == []
+        assert run("prices", "list")[0] == 0
 
 
 def test_a_file_is_imported_under_its_own_name_once_its_dates_are_clear(

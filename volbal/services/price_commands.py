@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Final
 
 from volbal.config import Settings
 from volbal.errors import InvalidInput, PriceUnavailable, VolbalError
@@ -13,6 +14,18 @@ from volbal.services import market_data, price_import
 from volbal.services.market_data import Coverage
 from volbal.storage.database import Database
 from volbal.storage.session import opened
+
+PATIENCE: Final = 2.0
+"""Seconds that a program which holds the records gets before a command is refused at its start.
+One that looks at them is gone by then; a running volbal holds them as long as it runs."""
+
+
+@contextlib.contextmanager
+def _changing(settings: Settings) -> Iterator[Database]:
+    """The records, open and free to be written: found out before anything is fetched or read."""
+    with opened(settings) as database:
+        database.require_writable(min(PATIENCE, settings.busy_timeout))
+        yield database
 
 
 def known_history(settings: Settings, symbol: str, interval: str) -> tuple[PriceHistory, str]:
@@ -76,11 +89,12 @@ def refreshed(
     """Fetch each symbol, or all that were fetched before: a sentence, and whether it failed.
 
     Ends at the first one where Yahoo cannot be asked at all.
+    Raises DatabaseBusy where the records cannot be written, before anything is fetched.
     """
     from volbal.market.yahoo import Offline, RateLimited
 
     yahoo = market_data.yahoo()
-    with opened(settings) as database:
+    with _changing(settings) as database:
         names = symbols or market_data.fetched_symbols(database, interval)
         if not names:
             raise InvalidInput("symbols", "none was fetched before", "name one, such as KO")
@@ -100,7 +114,7 @@ def import_text(settings: Settings, file: Path, symbol: str, order: DateOrder | 
     """Save a price file and say what was saved."""
     if not file.is_file():
         raise InvalidInput("prices", f"there is no file {file}", "name an existing file")
-    with opened(settings) as database:
+    with _changing(settings) as database:
         looked_at = price_import.preview(database, file.name, file.read_bytes(), symbol, order)
         price_import.save(database, looked_at, datetime.now(UTC))
     notes = (f"  {note[:1].upper()}{note[1:]}." for note in looked_at.history.notes)
@@ -110,6 +124,6 @@ def import_text(settings: Settings, file: Path, symbol: str, order: DateOrder | 
 
 def delete_text(settings: Settings, symbol: str, interval: str = DAILY) -> str:
     """Forget a stored series and say so."""
-    with opened(settings) as database:
+    with _changing(settings) as database:
         market_data.delete(database, symbol, interval)
     return f"The {interval} prices of {symbol.strip().upper()} are deleted."

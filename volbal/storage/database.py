@@ -167,6 +167,12 @@ class Database:
                 self._leases -= 1
                 self._give_back_if_idle()
 
+    def require_writable(self, within: float) -> None:
+        """Raise DatabaseBusy where another program still holds the file after `within` seconds."""
+        self._refuse_in_block("require_writable()")
+        with self._writers.turn(), self._leased(time.monotonic() + within):
+            pass
+
     def copy_to(self, target: Path) -> None:
         """A copy of the last committed state, complete and durable, or an exception and none.
 

@@ -25,8 +25,9 @@ class DatabaseBusy(VolbalError):
     def __init__(self, path: Path, holder: str) -> None:
         self.holder = holder
         super().__init__(
-            f"The database {path.name} is in use by {holder}. Close it there, or let it read "
-            f"{path.stem}_snapshot.duckdb instead; then try again. Nothing was changed."
+            f"The database {path.name} is in use by {holder}. If that is a running volbal, use its "
+            f"pages (Data for prices) or stop it; close any other program, or let it read "
+            f"{path.stem}_snapshot.duckdb instead. Then try again. Nothing was changed."
         )
 
 
