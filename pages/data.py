@@ -7,7 +7,7 @@ import streamlit as st
 from volbal.market.yahoo import REACH
 from volbal.services import market_data, running
 from volbal.services.market_data import Coverage
-from volbal.ui import acting, bringing, prices, series
+from volbal.ui import acting, bringing, log, prices, series
 
 PAGE = "data"
 SYMBOL, INTERVAL, WANTED = "symbol", "interval", f"{PAGE}.wanted"
@@ -100,11 +100,16 @@ def draw(one: Coverage) -> None:
     path = str(running.database().path)
     history, odd = series.looked_into(one.symbol, one.interval, revision, path)
     now = acting.now()
-    facts = (series.freshness(one, now), one.basis, series.exchange_text(one, now))
+    facts = (
+        series.freshness(one, now),
+        one.basis,
+        "" if one.has_ohlc else "closes only: no limit ticks",
+        series.exchange_text(one, now),
+    )
     st.markdown(
         f"**{one.symbol} · {one.interval} · {one.first_date} to {one.last_date}** · "
         f"{' · '.join(filter(None, facts))}  \n"
-        f"From {history.provenance.source}"
+        f":small[From {log.plain(history.provenance.source)}]"
     )
     if one.is_stored:
         with st.popover("Delete", icon=":material/delete:", key=f"{PAGE}.delete-{revision}"):

@@ -153,12 +153,21 @@ def test_findings_of_stored_prices_are_reported(open_page) -> None:
     database = running.database()
     price_import.save(database, price_import.preview(database, "x.csv", content, "X"), NOW)
     app = open_page("data", {"symbol": "X"})
-    report = app.dataframe[-1].value["finding"].tolist()
-    assert report == [
-        "There is no bar of 2020-01-06, a session of the exchange.",
-        "The close goes from 10 to 30 on 2020-01-07: a real move, or a split that the source "
-        "missed.",
-    ]
+    assert (
+        "Odd, and left as it is:\n"
+        "- There is no bar of 2020-01-06, a session of the exchange.\n"
+        "- The close goes from 10 to 30 on 2020-01-07: a real move, or a split that the source "
+        "missed."
+    ) in words(app)
+
+
+def test_closes_alone_are_told_and_shown_without_empty_columns(open_page) -> None:
+    database = running.database()
+    content = b"Date,Close\n2020-01-02,10\n2020-01-03,10\n"
+    price_import.save(database, price_import.preview(database, "x.csv", content, "X"), NOW)
+    app = open_page("data", {"symbol": "X"})
+    assert "closes only: no limit ticks" in words(app)
+    assert app.dataframe[1].value.columns.tolist() == ["time", "close"]
 
 
 def test_a_series_that_another_window_deleted_is_not_looked_at(open_page) -> None:

@@ -104,16 +104,15 @@ def _show(looked_at: Import, file_id: str) -> None:
     history = looked_at.history
     st.markdown(
         f"**{history.symbol} · {history.provenance.interval} · {history.first_date} to "
-        f"{history.last_date}**: {len(history.bars):,} bars, {len(history.dividends):,} dividends, "
-        f"{len(history.splits):,} splits. {looked_at.effect}"
+        f"{history.last_date}**. Bars {len(history.bars):,}, dividends "
+        f"{len(history.dividends):,}, splits {len(history.splits):,}. {looked_at.effect}"
     )
-    for note in history.notes:
-        st.caption(f":material/info: {note[:1].upper()}{note[1:]}.")
-    for finding in looked_at.findings[:SHOWN]:
-        st.caption(f":material/warning: {finding.sentence}")
+    told = [f":material/info: {note[:1].upper()}{note[1:]}." for note in history.notes]
+    told += [f":material/warning: {one.sentence}" for one in looked_at.findings[:SHOWN]]
     if len(looked_at.findings) > SHOWN:
-        st.caption(f"and {len(looked_at.findings) - SHOWN:,} more, to be seen under Checks.")
-    bars = history.bars.reset_index()
+        told += [f"and {len(looked_at.findings) - SHOWN:,} more, to be seen under Checks."]
+    st.caption("  \n".join(told))
+    bars = history.bars.reset_index().dropna(axis="columns", how="all")
     ends = bars if len(bars) <= 2 * SHOWN else pd.concat([bars.head(SHOWN), bars.tail(SHOWN)])
     tables.show(
         ends, f"{PAGE}-preview", bar_columns(history), alt="The first and the last bars of the file"

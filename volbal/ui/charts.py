@@ -113,7 +113,9 @@ def price_chart(
     bars = history.bars.reset_index()
     frame = pd.DataFrame({"date": bars["time"], "close": bars["close"]})
     frame["volume"] = bars["volume"] / MILLION
-    option = _two_panels(frame, ("Close", "Volume, millions"), height, 0.74)
+    has_volume = bool(bars["volume"].notna().any())
+    below = "Volume, millions" if has_volume else "Volume: none in these prices"
+    option = _two_panels(frame, ("Close", below), height, 0.74)
     option["yAxis"][0] |= {"scale": True} | ({"type": "log"} if logarithmic else {})
     option["dataset"] += [
         {"source": _at_closes(frame, history.dividends, "ex_date", "amount")},

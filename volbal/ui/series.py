@@ -35,7 +35,9 @@ COLUMNS = {
     "prices": st.column_config.TextColumn(
         "Prices", help="Simulations of limit orders need open, high and low."
     ),
-    "checked": st.column_config.DatetimeColumn("Last fetched, UTC", format="YYYY-MM-DD HH:mm"),
+    "checked": st.column_config.DatetimeColumn(
+        "Last fetched, UTC", format="YYYY-MM-DD HH:mm", help="Or imported from a file."
+    ),
 }
 
 
@@ -180,7 +182,7 @@ def _show_bars(history: PriceHistory, key: str, name: str) -> None:
     bars = history.bars.reset_index()
     if len(bars) > MOST_ROWS:
         st.caption(f"The newest {MOST_ROWS} of {len(bars):,}; a download has all.")
-    newest = bars.iloc[::-1].head(MOST_ROWS)
+    newest = bars.iloc[::-1].head(MOST_ROWS).dropna(axis="columns", how="all")
     tables.show(newest, key, bar_columns(history), alt=f"Bars of {name}", height=390)
     tables.downloads(bars, f"{name}-bars", f"{key}-downloads")
 
@@ -194,7 +196,7 @@ def bar_columns(history: PriceHistory) -> dict[str, Any]:
         for column in ("open", "high", "low", "close")
     }
     volume = st.column_config.NumberColumn("Volume", format="localized")
-    return {"time": times("Date" if daily else "Time"), **prices, "volume": volume}
+    return {"time": times("Date" if daily else "Time at the exchange"), **prices, "volume": volume}
 
 
 def _show_dividends(history: PriceHistory, key: str, name: str) -> None:
@@ -239,6 +241,10 @@ def show_findings(history: PriceHistory, odd: Sequence[Finding], key: str, name:
     frame = pd.DataFrame(
         {"date": [one.on for one in odd], "finding": [one.sentence for one in odd]}
     )
+    if len(odd) <= tables.MANY:  # as text: a narrow screen cuts the cells of a table off
+        st.markdown("Odd, and left as it is:\n" + "\n".join(f"- {one.sentence}" for one in odd))
+        tables.downloads(frame, f"{name}-checks", f"{key}-downloads")
+        return
     config = {
         "date": st.column_config.DateColumn("Date"),
         "finding": st.column_config.TextColumn("Odd, and left as it is", width="large"),
