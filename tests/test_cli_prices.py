@@ -75,6 +75,9 @@ def test_without_a_network_it_says_so_once_and_stored_prices_remain(run: Run, mo
         run("prices", "refresh", "KO")
     code, out, err = run("prices", "refresh", "KO", "MSFT", "IBM")
     assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "The stored 1d prices of KO go on being used: they end on 2014-12-31, " in err
+    assert "The bundled 1d prices of IBM " in run("prices", "refresh", "IBM")[2]
+    assert "There are no 1d prices of ZZZ here." in run("prices", "refresh", "ZZZ")[2]
     assert "Prices: stored: Yahoo, fetched " in run("simulate", "KO")[1]
 
 

@@ -111,7 +111,10 @@ def test_offline_the_first_failure_ends_the_round(open_page, monkeypatch) -> Non
             market_data.refresh(database, market_data.yahoo(), symbol, "1d", NOW)
     app = press(open_page("data"), "Refresh all")
     assert len(app.error) == 1
-    assert app.error[0].value.endswith("What is stored stays as it is and goes on being used.")
+    assert (
+        "The stored 1d prices of IBM go on being used: they end on 2014-12-31, "
+        in app.error[0].value
+    )
     assert series(app)["KO"][0] == "Yahoo"
 
 

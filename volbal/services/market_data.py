@@ -97,6 +97,20 @@ def history(database: Database, symbol: str, interval: str = DAILY) -> PriceHist
     )
 
 
+def fallback(database: Database, symbol: str, interval: str, today: date) -> str:
+    """What `history` gives while nothing can be fetched, and how old it is: one sentence."""
+    try:
+        known = history(database, symbol, interval)
+    except PriceUnavailable:
+        return f"There are no {interval} prices of {as_symbol(symbol)} here."
+    kind = known.provenance.source.partition(":")[0]
+    days = (today - known.last_date).days
+    return (
+        f"The {kind} {interval} prices of {known.symbol} go on being used: they end on "
+        f"{known.last_date}, {days:,} {'day' if days == 1 else 'days'} ago."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """What one series has. fetched_at: None for bundled prices.

@@ -99,12 +99,15 @@ def refreshed(
         if not names:
             raise InvalidInput("symbols", "none was fetched before", "name one, such as KO")
         for name in names:
+            now = datetime.now(UTC)
             try:
-                told = market_data.refresh(database, yahoo, name, interval, datetime.now(UTC))
+                told = market_data.refresh(database, yahoo, name, interval, now)
+            except (Offline, RateLimited) as error:
+                left = market_data.fallback(database, name, interval, now.date())
+                yield f"{error} {left}", True
+                return
             except (PriceUnavailable, InvalidInput) as error:
                 yield str(error), True
-                if isinstance(error, Offline | RateLimited):
-                    return
             else:
                 yield told.sentence, False
                 yield from ((f"  {finding}", False) for finding in told.findings)

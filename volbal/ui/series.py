@@ -126,7 +126,9 @@ def fetch(database: Database, names: Sequence[str], interval: str) -> str | None
         try:
             got = market_data.refresh(database, market_data.yahoo(), name, interval, acting.now())
         except (Offline, RateLimited) as error:
-            acting.say("error", f"{error} What is stored stays as it is and goes on being used.")
+            today = acting.now().date()
+            left = market_data.fallback(database, name, interval, today)
+            acting.say("error", f"{error} {left}")
             break
         except VolbalError as error:
             acting.say("error", str(error))
