@@ -5,53 +5,67 @@ of it re-runs a cell.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Literal
+from math import isnan
+from typing import Any, Final, Literal, get_args
 
+import numpy as np
 import pandas as pd
 
-from volbal.domain.policy import Policy
+from volbal.domain.policy import SHORTHANDS, Policy
 from volbal.domain.position import Position
-from volbal.engine.goals import Constraint, Goal
-from volbal.engine.grid import Value
-from volbal.services.research import Aggregate, Simulation
+from volbal.engine.goals import Goal, knee, pareto_front
+from volbal.engine.grid import Parameter, Value
+from volbal.engine.metrics import METRIC
+from volbal.engine.paths import Floats, Ints
+from volbal.engine.simulation import undefined_metrics
+from volbal.errors import InvalidInput
+from volbal.formatting import UNDEFINED, value_text
+from volbal.services import exports, positions, settings, study_life, study_prices
+from volbal.services.research import Aggregate, Simulation, simulate
+from volbal.services.study_ranking import AS_ASKED, STATUSES, Ranking, Status, View, ranked
+from volbal.services.study_request import SETUP_NAMES, StudyRequest, range_of
+from volbal.services.study_split import (
+    Selection,
+    Vault,
+    VaultOpened,
+    open_vault,
+    prepared_as_run,
+    selection,
+    vault,
+)
+from volbal.services.study_table import (
+    NAMES,
+    SCORES,
+    Filters,
+    column_of,
+    field_of,
+    filtered,
+    metrics_of,
+    require_cell,
+    require_one_of,
+    rows_of,
+    sign_of,
+    source_of,
+)
 from volbal.storage.database import Database
+from volbal.storage.records import cells as cell_rows
 
-Status = Literal["feasible", "rejected", "unranked", "invalid"]
+__all__ = [
+    "SCORES", "Filters", "Selection", "Status", "Vault", "VaultOpened", "View", "open_vault",
+    "selection", "vault",
+]  # fmt: skip
+
 Format = Literal["csv", "xlsx", "parquet", "json"]
-Part = Literal["whole", "search", "select", "vault"]
-"""unranked: feasible, but a goal metric is undefined. whole: the range of an unsplit study."""
-
-SCORES = ("score", "rank", "plateau", "fragility")
-"""Columns that a view computes; they sort, filter and colour like metrics."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """symbol: None for the only one, or all of them pooled (metrics: means over the symbols;
-    score: mean of the symbols' scores; feasible: in every symbol). goals, constraints: None for
-    those of the request. Raises InvalidInput for goals that do not work."""
-
-    symbol: str | None = None
-    goals: tuple[Goal, ...] | None = None
-    constraints: tuple[Constraint, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a table shows. status: these only; ranges: column to (low, high), ends included, None
-    where open; values: parameter to the values kept."""
-
-    status: tuple[Status, ...] = ()
-    ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
-    values: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+ALL: Final = Filters()
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """rows: columns cell_id, the parameters, status, rejected_by (metric or None), score, rank
-    (1 is best), plateau, fragility, every metric; undefined is NaN. total: rows that match."""
+    """rows: columns cell_id, the parameters, status, rejected_by (metric of the first constraint
+    that fails, or None), score, rank (1 is best), plateau, fragility, every metric; undefined is
+    NaN. total: rows that match."""
 
     rows: pd.DataFrame
     total: int
@@ -59,9 +73,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Cells of a view. stored: those computed so far; rejected_by: constraint (as text) to the
-    cells that fail it (one cell may fail several). best: cell with the best plateau, None where
-    none has one; peak: cell with the best score. default: cell nearest to the request's policy."""
+    """Cells of a view. total: those to be computed; stored: those computed so far, each of which
+    is invalid, feasible, unranked or rejected. rejected_by: constraint (as text) to the cells that
+    fail it (one cell may fail several). best: cell with the best plateau, None where none has one;
+    peak: cell with the best score. default: cell nearest to the request's policy."""
 
     total: int
     stored: int
@@ -76,13 +91,18 @@ class Counts:
 
     @property
     def sentence(self) -> str:
-        """Such as "312 of 400 rejected: 290 by max_drawdown >= -0.3, 60 by …"."""
-        raise NotImplementedError
+        """Such as "312 of 400 rejected: 290 by max_drawdown >= -0.3, 60 by …"; 400 are the cells
+        simulated."""
+        failing = sorted(self.rejected_by.items(), key=lambda one: -one[1])
+        told = ", ".join(f"{cells:,} by {constraint}" for constraint, cells in failing if cells)
+        simulated = self.stored - self.invalid
+        return f"{self.rejected:,} of {simulated:,} rejected{': ' if told else ''}{told}"
 
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """One cell. metrics: NaN where undefined; undefined: why."""
+    """One cell. symbol: None where several are pooled. rejected_by: the constraints it fails, as
+    text. metrics: NaN where undefined; undefined: why."""
 
     cell_id: int
     symbol: str | None
@@ -99,7 +119,8 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Of the shown values of a heatmap, rejected ones included; NaN where there is none."""
+    """Of the shown values of a heatmap, rejected ones included; NaN where there is none. count:
+    pairs shown, of which the cells of invalid_count break a bound."""
 
     min: float
     max: float
@@ -134,27 +155,6 @@ class Pareto:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """The best 1 % on the search part, ranked again on the select part: cell_id, the parameters,
-    search_score, select_score, search_rank, select_rank, every metric on the select part."""
-
-    rows: pd.DataFrame
-    first: str
-    last: str
-
-
-@dataclass(frozen=True, slots=True)
-class Vault:
-    """What the vault part said of one cell: opened once, metrics per symbol."""
-
-    cell_id: int
-    opened_at: datetime
-    first: str
-    last: str
-    metrics: Mapping[str, Mapping[str, float]]
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
     """settings: one row per setting that differs, one column per study; cells: one row per study
     with its best cell: study_id, name, cell_id, the parameters, score, plateau, every metric."""
@@ -163,42 +163,139 @@ class Comparison:
     cells: pd.DataFrame
 
 
-def counts(database: Database, study_id: int, view: View = View()) -> Counts:
+def counts(database: Database, study_id: int, view: View = AS_ASKED) -> Counts:
     """Raises StudyNotFound, InvalidInput."""
-    raise NotImplementedError
+    ranking = ranked(database, study_id, view)
+    of_status = dict(zip(STATUSES, np.bincount(ranking.status, minlength=4).tolist(), strict=True))
+    failing = ranking.fails.sum(axis=1).tolist()
+    request = ranking.request
+    return Counts(
+        total=min(request.combinations, request.max_cells),
+        stored=len(ranking.cell_id),
+        rejected_by=dict(zip(map(str, ranking.constraints), failing, strict=True)),
+        best=ranking.best,
+        peak=ranking.peak,
+        default=_default(ranking),
+        **of_status,
+    )
+
+
+def _default(ranking: Ranking) -> int:
+    """Of a sample the nearest that is stored. Distances count in steps of each parameter."""
+    request = ranking.request
+    wanted = [_distances(request, parameter) for parameter in request.parameters]
+    if not request.sampled or not len(ranking.cell_id):
+        shape = tuple(len(parameter.values) for parameter in request.parameters)
+        return int(np.ravel_multi_index(tuple(int(one.argmin()) for one in wanted), shape))
+    indexes = ranking.grid.value_indexes(ranking.cell_id)
+    far = np.sum([one[index] for one, index in zip(wanted, indexes, strict=True)], axis=0)
+    return int(ranking.cell_id[np.argmin(far)])
+
+
+def _distances(request: StudyRequest, parameter: Parameter) -> Floats:
+    """How far each value of a parameter is from what the request's policy has; a numeric one in
+    mean steps."""
+    if parameter.name == "ticks":
+        given: list[Any] = [request.setup.ticks]
+    elif parameter.name == "rebalance_ratio":
+        given = [request.policy.ratio]
+    else:
+        fields = SHORTHANDS.get(parameter.name, (parameter.name,))
+        given = [getattr(request.policy, one) for one in fields]
+    if not parameter.numeric:
+        return np.array([float(value != given[0]) for value in parameter.values])
+    known = np.array(parameter.values, dtype=np.float64)
+    step = (known[-1] - known[0]) / max(len(known) - 1, 1) or 1.0
+    far: Floats = np.sum([np.abs(known - one) for one in given], axis=0) / step
+    return far
 
 
 def page(
     database: Database,
     study_id: int,
-    view: View = View(),
+    view: View = AS_ASKED,
     *,
     sort: str = "plateau",
     descending: bool | None = None,
     limit: int = 50,
     offset: int = 0,
-    filters: Filters = Filters(),
+    filters: Filters = ALL,
 ) -> Page:
     """A page of the table. sort: a metric, a parameter, cell_id or one of SCORES; descending:
     None for best first; rows without a value come last. Raises StudyNotFound, InvalidInput."""
-    raise NotImplementedError
+    for name, value in (("limit", limit), ("offset", offset)):
+        if value < 0:
+            raise InvalidInput(name, f"{value} is negative", "allowed: 0 and more")
+    ranking = ranked(database, study_id, view)
+    column = column_of(ranking, "sort", sort)
+    table, where = filtered(ranking, filters)
+    if descending is None:
+        descending = (sort in METRIC or sort in SCORES) and sign_of(ranking, sort) > 0.0
+    source = source_of(ranking)
+    with database.read() as connection:
+        total = cell_rows.count_cells(connection, source, table, where)
+        cells = cell_rows.ids_of_cells(
+            connection, source, table, where, column, descending, limit, offset
+        )
+    return Page(rows_of(database, ranking, cells), total)
 
 
-def cell(database: Database, study_id: int, cell_id: int, view: View = View()) -> CellResult:
+def cell(database: Database, study_id: int, cell_id: int, view: View = AS_ASKED) -> CellResult:
     """Raises StudyNotFound, InvalidInput where the study has no such cell."""
-    raise NotImplementedError
+    ranking = ranked(database, study_id, view)
+    require_cell(ranking, cell_id)
+    places = ranking.places_of(np.array([cell_id]))
+    if not len(places):
+        raise InvalidInput(
+            "cell_id", f"cell {cell_id} is not computed", "choose one that the table shows"
+        )
+    (place,) = places.tolist()
+    (row,) = rows_of(database, ranking, np.array([cell_id])).to_dict("records")
+    metrics = {name: row[name] for name in NAMES}
+    undefined = undefined_metrics(metrics)
+    if row["status"] == "invalid":
+        undefined = dict.fromkeys(NAMES, "the cell breaks a bound and is not simulated")
+    failing = zip(ranking.constraints, ranking.fails[:, place], strict=True)
+    return CellResult(
+        cell_id=cell_id,
+        symbol=ranking.symbol,
+        parameters=ranking.grid.cell(cell_id),
+        status=row["status"],
+        rejected_by=tuple(str(constraint) for constraint, fails in failing if fails),
+        score=row["score"],
+        rank=None if isnan(row["rank"]) else int(row["rank"]),
+        plateau=row["plateau"],
+        fragility=row["fragility"],
+        metrics=metrics,
+        undefined=undefined,
+    )
 
 
 def cell_policy(database: Database, study_id: int, cell_id: int) -> Policy:
     """Raises StudyNotFound, InvalidInput where the cell is invalid."""
-    raise NotImplementedError
+    ranking = ranked(database, study_id, View())
+    require_cell(ranking, cell_id)
+    return ranking.grid.cell_policy(cell_id)
 
 
 def simulate_cell(
     database: Database, study_id: int, cell_id: int, symbol: str | None = None
 ) -> Simulation:
-    """The full simulation of a cell on the range its metrics are of. Never the vault."""
-    raise NotImplementedError
+    """The full simulation of a cell on the range its metrics are of. Never the vault.
+
+    symbol: None for the first. Raises StudyNotFound, PriceUnavailable, InvalidInput;
+    PricesChanged where the prices are no longer those of the metrics.
+    """
+    ranking = ranked(database, study_id, AS_ASKED)
+    require_cell(ranking, cell_id)
+    request = ranking.request
+    symbol = request.symbols[0] if symbol is None else symbol
+    require_one_of("symbol", symbol, request.symbols)
+    part = study_prices.searched(request)
+    prepared = prepared_as_run(database, study_id, part)[symbol]
+    ticks = ranking.grid.cell_ticks(cell_id)
+    setup = replace(request.setup, start=None, end=None, ticks=ticks)  # it is cut already
+    return simulate(prepared.history, ranking.grid.cell_policy(cell_id), setup)
 
 
 def heatmap(
@@ -207,72 +304,296 @@ def heatmap(
     x: str,
     y: str,
     metric: str,
-    view: View = View(),
+    view: View = AS_ASKED,
     *,
     fixed: Mapping[str, Value] | None = None,
     aggregate: Aggregate = "best",
 ) -> Heatmap:
     """Any two parameters by a metric or one of SCORES; the others are held at `fixed` or
-    aggregated (best in the goal's direction if the metric is one, else its natural one)."""
-    raise NotImplementedError
+    aggregated (best in the goal's direction if the metric is one, else its natural one).
+
+    Of a pair's cells only those of the best status count: a rejected one never stands for a
+    feasible one. Raises StudyNotFound, InvalidInput.
+    """
+    ranking = ranked(database, study_id, view)
+    known = {parameter.name: parameter.values for parameter in ranking.request.parameters}
+    require_one_of("x", x, known)
+    require_one_of("y", y, known)
+    if x == y:
+        raise InvalidInput("y", f"{y} is on the other axis", "choose two different parameters")
+    require_one_of("metric", metric, (*SCORES, *NAMES))
+    require_one_of("aggregate", aggregate, get_args(Aggregate))
+    for name in fixed or {}:
+        if name in (x, y):
+            raise InvalidInput("fixed", f"{name} is on an axis", "hold other parameters only")
+    held = Filters(values={name: (value,) for name, value in (fixed or {}).items()})
+    table, where = filtered(ranking, held)
+    with database.read() as connection:
+        pairs = cell_rows.pairs_of_cells(
+            connection,
+            source_of(ranking),
+            table,
+            (field_of(x), field_of(y)),
+            metric,
+            where,
+            aggregate,
+            sign_of(ranking, metric) > 0.0,
+        )
+    cells = pd.DataFrame(
+        {
+            x: pairs["x"],
+            y: pairs["y"],
+            "value": pairs["value"].astype(np.float64),
+            "cell_id": pairs["cell_id"],
+            "status": np.array(STATUSES, dtype=object)[pairs["status"].to_numpy()],
+            "count": pairs["cells"],
+        }
+    )
+    return Heatmap(cells, known[x], known[y], _statistics(cells))
+
+
+def _statistics(cells: pd.DataFrame) -> Statistics:
+    values = cells["value"].dropna()
+    invalid = int((cells["status"] == "invalid").sum())
+    return Statistics(
+        min=float(values.min()),
+        max=float(values.max()),
+        mean=float(values.mean()),
+        median=float(values.median()),
+        count=len(cells),
+        valid_count=len(cells) - invalid,
+        invalid_count=invalid,
+    )
 
 
 def pareto(
     database: Database,
     study_id: int,
-    view: View = View(),
+    view: View = AS_ASKED,
     *,
     most: int = 2_000,
 ) -> Pareto:
     """The front of the view's goals (weights do not matter), and its knee."""
-    raise NotImplementedError
+    ranking = ranked(database, study_id, view)
+    goals = [goal.metric for goal in ranking.goals]
+    columns = metrics_of(database, ranking, goals)
+    points = np.column_stack([goal.sign * columns[goal.metric] for goal in ranking.goals])
+    usable = np.flatnonzero(
+        np.isin(ranking.status, [STATUSES.index("feasible"), STATUSES.index("unranked")])
+        & ~np.isnan(points).any(axis=1)
+    )
+    front = pareto_front(points[usable])
+    front = front[np.argsort(-points[usable[front], 0], kind="stable")]
+    others = np.delete(usable, front)
+    shown = ["cell_id", *(one.name for one in ranking.request.parameters), *goals, "score"]
+    rows = rows_of(database, ranking, ranking.cell_id[usable[front]])[shown]
+    cloud = rows_of(database, ranking, ranking.cell_id[_evenly(others, most)])[shown]
+    place = knee(points[usable[front]]) if len(front) else None
+    return Pareto(rows, None if place is None else int(rows["cell_id"].iloc[place]), cloud)
 
 
 def slices(
-    database: Database, study_id: int, cell_id: int, metric: str, view: View = View()
+    database: Database, study_id: int, cell_id: int, metric: str, view: View = AS_ASKED
 ) -> pd.DataFrame:
-    """What each parameter alone does from this cell: parameter, value, metric, cell_id, status."""
-    raise NotImplementedError
+    """What each parameter alone does from this cell: columns parameter, value, the metric (or one
+    of SCORES) by its name, cell_id, status; a row per value whose cell is stored.
+
+    Raises StudyNotFound, InvalidInput.
+    """
+    ranking = ranked(database, study_id, view)
+    require_cell(ranking, cell_id)
+    require_one_of("metric", metric, (*SCORES, *NAMES))
+    parts = []
+    stride = len(ranking.grid)
+    for parameter in ranking.request.parameters:
+        count = len(parameter.values)
+        stride //= count
+        at = cell_id // stride % count
+        cells = cell_id + (np.arange(count) - at) * stride
+        rows = rows_of(database, ranking, ranking.cell_id[ranking.places_of(cells)])
+        values = [parameter.values[cell // stride % count] for cell in rows["cell_id"]]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "parameter": parameter.name,
+                    "value": pd.Series(values, dtype=object),
+                    metric: rows[metric],
+                    "cell_id": rows["cell_id"],
+                    "status": rows["status"],
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
 
 
 def parallel_sample(
-    database: Database, study_id: int, view: View = View(), *, most: int = 1_000
+    database: Database, study_id: int, view: View = AS_ASKED, *, most: int = 1_000
 ) -> pd.DataFrame:
-    """The best cells and an even sample of the others, as rows of a page."""
-    raise NotImplementedError
+    """The best cells and an even sample of the others, as rows of a page, best first: half of
+    `most` each. Invalid cells are left out."""
+    ranking = ranked(database, study_id, view)
+    by_rank = np.argsort(
+        np.where(ranking.rank > 0, ranking.rank, np.iinfo(np.int64).max), kind="stable"
+    )
+    usable = by_rank[ranking.status[by_rank] != STATUSES.index("invalid")]
+    best, others = usable[: most // 2], usable[most // 2 :]
+    chosen = np.concatenate((best, _evenly(others, most - len(best))))
+    return rows_of(database, ranking, ranking.cell_id[chosen])
 
 
-def selection(database: Database, study_id: int, view: View = View()) -> Selection:
-    """Raises InvalidInput for a study without a split."""
-    raise NotImplementedError
-
-
-def open_vault(database: Database, study_id: int, cell_id: int, now: datetime) -> Vault:
-    """Simulate one cell on the vault part and stamp it; again for the same cell it gives what is
-    stored, for another cell it is refused (VaultOpened)."""
-    raise NotImplementedError
-
-
-def vault(database: Database, study_id: int) -> Vault | None:
-    """What the vault said, None while it is closed."""
-    raise NotImplementedError
+def _evenly(places: Ints, most: int) -> Ints:
+    """At most so many of `places`, at even distances."""
+    if len(places) <= most:
+        return places
+    return places[np.arange(most) * len(places) // most]
 
 
 def compare(database: Database, study_ids: tuple[int, ...]) -> Comparison:
-    """Studies side by side. Raises StudyNotFound."""
-    raise NotImplementedError
+    """Studies side by side, each in the view of its own request. Raises StudyNotFound."""
+    rankings = [ranked(database, study_id, AS_ASKED) for study_id in study_ids]
+    asked = {f"{one.study_id} · {one.request.name}": _settings(one.request) for one in rankings}
+    table = pd.DataFrame(asked, dtype=object).fillna(UNDEFINED)
+    differs = table.nunique(axis=1) > 1
+    cells = [_best_row(database, one) for one in rankings]
+    parameters = dict.fromkeys(name for one in rankings for name in _names(one.request))
+    columns = ["study_id", "name", "cell_id", *parameters, "score", "plateau", *NAMES]
+    return Comparison(
+        table[differs].rename_axis("setting"), pd.DataFrame(cells).reindex(columns=columns)
+    )
 
 
-def export(database: Database, study_id: int, format: Format, view: View = View()) -> bytes:
-    """Every cell as a file; xlsx: sheets values, heatmap, parameters, summary."""
-    raise NotImplementedError
+def _settings(request: StudyRequest) -> dict[str, str]:
+    """Everything that is asked, as text by name."""
+    content = {"start": "the first price", "end": "the last price"} | request.as_mapping()
+    plain = (*SETUP_NAMES, "max_cells", "seed", "split")
+    return {
+        "symbols": ", ".join(request.symbols),
+        **{name: value_text(content[name]) for name in plain},
+        **{f"policy {name}": value_text(value) for name, value in _policy(request).items()},
+        **{f"parameter {one.name}": _values_text(one) for one in request.parameters},
+        **{f"goal {goal.metric}": _goal_text(goal) for goal in request.goals},
+        "constraints": "; ".join(map(str, request.constraints)) or "none",
+    }
+
+
+def _policy(request: StudyRequest) -> dict[str, Value]:
+    """The policy on which the parameters are swept, without the fields that they set."""
+    swept = {field for one in request.parameters for field in SHORTHANDS.get(one.name, (one.name,))}
+    policy = asdict(request.policy) | {"rebalance_ratio": request.policy.ratio}
+    return {name: value for name, value in policy.items() if name not in swept}
+
+
+def _values_text(parameter: Parameter) -> str:
+    found = range_of(parameter)
+    if found is not None:
+        return "{} to {} by {}".format(*found)
+    return ", ".join(map(value_text, parameter.values))
+
+
+def _goal_text(goal: Goal) -> str:
+    return f"weight {goal.weight:g}, {'more' if goal.sign > 0.0 else 'less'} is better"
+
+
+def _names(request: StudyRequest) -> list[str]:
+    return [parameter.name for parameter in request.parameters]
+
+
+def _best_row(database: Database, ranking: Ranking) -> dict[str, Any]:
+    """The best cell of a study, by its score where no cell has a plateau."""
+    known = {"study_id": ranking.study_id, "name": ranking.request.name}
+    best = ranking.peak if ranking.best is None else ranking.best
+    if best is None:
+        return known
+    (row,) = rows_of(database, ranking, np.array([best])).to_dict("records")
+    return {str(name): value for name, value in (known | row).items()}
+
+
+def export(database: Database, study_id: int, format: Format, view: View = AS_ASKED) -> bytes:
+    """Every cell as a file; xlsx: sheets values, heatmap, parameters, summary.
+
+    Raises StudyNotFound, InvalidInput for another format and for more than Excel holds.
+    """
+    require_one_of("format", format, get_args(Format))
+    ranking = ranked(database, study_id, view)
+    if format == "xlsx":
+        exports.require_room(
+            len(ranking.cell_id), len(ranking.request.parameters) + 3 + len(SCORES) + len(NAMES)
+        )
+    rows = rows_of(database, ranking, ranking.cell_id)
+    rows["rank"] = rows["rank"].astype("Int64")
+    if format != "xlsx":
+        return exports.table_bytes(rows, format)
+    return exports.table_bytes(
+        {
+            "values": rows,
+            "heatmap": _map(database, ranking, view),
+            "parameters": _parameters(ranking.request),
+            "summary": _summary(database, ranking, view),
+        },
+        format,
+    )
+
+
+def _map(database: Database, ranking: Ranking, view: View) -> exports.Heatmap:
+    """The first goal over the first two parameters, the others at their best."""
+    metric = ranking.goals[0].metric
+    more_is_better = ranking.goals[0].sign > 0.0
+    x, *others = _names(ranking.request)
+    if others:
+        cells = heatmap(database, ranking.study_id, x, others[0], metric, view).cells
+        frame = cells.pivot(index=others[0], columns=x, values="value")
+        frame = frame.rename_axis(index=f"{others[0]} \\ {x}")
+    else:
+        cells = rows_of(database, ranking, ranking.cell_id)
+        frame = cells.set_index(x)[[metric]].T.rename_axis(index=x)
+    both_sides = bool((frame < 0.0).any(axis=None) and (frame > 0.0).any(axis=None))
+    return exports.Heatmap(frame, 0.0 if both_sides else None, more_is_better)
+
+
+def _parameters(request: StudyRequest) -> pd.DataFrame:
+    rows: list[tuple[str, bool, int, str]] = [
+        (one.name, True, len(one.values), _values_text(one)) for one in request.parameters
+    ]
+    rows += [(name, False, 1, value_text(value)) for name, value in _policy(request).items()]
+    return pd.DataFrame(rows, columns=["parameter", "swept", "values", "text"])
+
+
+def _summary(database: Database, ranking: Ranking, view: View) -> pd.DataFrame:
+    found = counts(database, ranking.study_id, view)
+    with database.read() as connection:
+        stored = study_life.find(connection, ranking.study_id)
+    request = ranking.request
+    told = {
+        "study": f"{ranking.study_id} · {request.name}",
+        "symbol": ranking.symbol or f"{', '.join(ranking.symbols)}: means over the symbols",
+        **{f"goal {goal.metric}": _goal_text(goal) for goal in ranking.goals},
+        "cells": found.total,
+        "computed": found.stored,
+        "invalid": found.invalid,
+        "feasible": found.feasible,
+        "unranked": found.unranked,
+        "rejected": found.rejected,
+        **{f"fails {constraint}": cells for constraint, cells in found.rejected_by.items()},
+        "best cell": found.best,
+        "peak cell": found.peak,
+        "cell nearest to the policy": found.default,
+        "heatmap": f"best {ranking.goals[0].metric} of each pair of values",
+    }
+    evidence = study_prices.evidence(request, stored.prices)
+    rows = [*told.items(), *(("evidence", sentence) for sentence in evidence)]
+    return pd.DataFrame(rows, columns=["what", "value"], dtype=object)
 
 
 def apply_to_position(
     database: Database, study_id: int, cell_id: int, position_id: int, now: datetime
 ) -> Position:
-    """Make a cell's policy the position's, as a step of its configuration history.
+    """Make a cell's policy the position's, as a step of its configuration history. What a study
+    never asks (after hours) stays as the position has it.
 
     Raises StudyNotFound, PositionNotFound, PositionClosed, InvalidInput.
     """
-    raise NotImplementedError
+    policy = cell_policy(database, study_id, cell_id)
+    position = positions.find_position(database, position_id)
+    policy = replace(policy, after_hours=position.configuration.policy.after_hours)
+    note = f"cell {cell_id} of study {study_id}"
+    return settings.apply_policy(database, position_id, policy, by="user", note=note, now=now)
