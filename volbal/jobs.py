@@ -5,6 +5,7 @@ The only importer of joblib and distributed.
 
 import contextlib
 import os
+import signal
 import threading
 import time
 import warnings
@@ -106,7 +107,8 @@ def _in_parallel(tasks: Sequence[Task], options: Mapping[str, Any]) -> Iterator[
     )
     found = parallel(delayed(_evaluate_task)(task) for task in tasks)
     try:
-        yield from found
+        for one in found:  # noqa: UP028  "yield from" would close it before `finally` is reached
+            yield one
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that work was cancelled is no news here
@@ -132,7 +134,7 @@ def _placed(tasks: Sequence[Task], workers: int | None, dask: str) -> Iterator[d
         yield {"backend": "threading", **number}
     else:
         yield {
-            "backend": "loky", "initializer": _die_with_parent, "initargs": (os.getpid(),), **number
+            "backend": "loky", "initializer": _obey_parent, "initargs": (os.getpid(),), **number
         }  # fmt: skip
 
 
@@ -175,7 +177,7 @@ def evaluate_grid(
         return_as="generator_unordered",
         batch_size=1,
         pre_dispatch="2*n_jobs",
-        **({} if small else {"initializer": _die_with_parent, "initargs": (os.getpid(),)}),
+        **({} if small else {"initializer": _obey_parent, "initargs": (os.getpid(),)}),
     )
     yield from parallel(delayed(_evaluate_with_chunk)(grid, piece, paths) for piece in pieces)
 
@@ -184,8 +186,12 @@ def _evaluate_with_chunk(grid: Grid, chunk: Chunk, paths: Paths) -> tuple[Chunk,
     return chunk, evaluate(grid, np.arange(chunk.start, chunk.stop), paths)
 
 
-def _die_with_parent(parent: int) -> None:
-    """In a worker: end when the process that started it is gone, even by kill -9."""
+def _obey_parent(parent: int) -> None:
+    """In a worker: end when the process that started it is gone, even by kill -9.
+
+    Ctrl-C in a terminal reaches the workers too; what it means is for the parent to say.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:
