@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,7 +73,7 @@ class Task(NamedTuple):
 
 def evaluate_tasks(
     tasks: Sequence[Task], *, workers: int | None = None, dask: str = ""
-) -> Iterator[tuple[int, Floats]]:
+) -> Generator[tuple[int, Floats], None, None]:
     """Yield the key and the metrics of every task, as they get ready, in any order.
 
     Little work runs in threads of this process (the kernel releases the interpreter lock), more
@@ -161,29 +161,14 @@ def _cluster(address: str) -> Iterator[None]:
 def evaluate_grid(
     grid: Grid, paths: Paths, workers: int | None = None
 ) -> Iterator[tuple[Chunk, Floats]]:
-    """Yield every chunk of the grid with its metrics, as they get ready, in any order.
-
-    A small grid runs in threads of this process (the kernel releases the interpreter lock), a
-    large one in loky worker processes. Neither way nor the number of workers changes a bit of
-    the results. Closing the iterator cancels what has not started.
-    """
-    from joblib import Parallel, delayed
-
+    """Yield every chunk of the grid with its metrics, as they get ready; see `evaluate_tasks`."""
     pieces = chunks(len(grid), paths)
-    small = len(grid) * paths.steps <= SMALL
-    parallel = Parallel(
-        n_jobs=workers or os.cpu_count() or 1,
-        backend="threading" if small else "loky",
-        return_as="generator_unordered",
-        batch_size=1,
-        pre_dispatch="2*n_jobs",
-        **({} if small else {"initializer": _obey_parent, "initargs": (os.getpid(),)}),
-    )
-    yield from parallel(delayed(_evaluate_with_chunk)(grid, piece, paths) for piece in pieces)
-
-
-def _evaluate_with_chunk(grid: Grid, chunk: Chunk, paths: Paths) -> tuple[Chunk, Floats]:
-    return chunk, evaluate(grid, np.arange(chunk.start, chunk.stop), paths)
+    tasks = [
+        Task(key, grid, np.arange(piece.start, piece.stop), paths)
+        for key, piece in enumerate(pieces)
+    ]
+    for key, values in evaluate_tasks(tasks, workers=workers):
+        yield pieces[key], values
 
 
 def _obey_parent(parent: int) -> None:

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -118,8 +118,10 @@ class _Run:
             for key, (symbol, place) in keys.items()
         ]
         dask = Settings.from_environment().dask_scheduler
-        for key, metrics in jobs.evaluate_tasks(tasks, workers=self._workers, dask=dask):
-            self._take(plan, *keys[key], metrics)
+        # Whatever happens here, nothing goes on there.
+        with closing(jobs.evaluate_tasks(tasks, workers=self._workers, dask=dask)) as arriving:
+            for key, metrics in arriving:
+                self._take(plan, *keys[key], metrics)
         self._store(plan)
         self._complete()
 
