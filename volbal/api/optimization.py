@@ -60,6 +60,8 @@ STATUSES: Final[Mapping[bool | None, tuple[Status, ...]]] = {
 }
 """What `feasible` asks for."""
 
+AXES: Final[Mapping[str, str]] = {"x": "x_parameter", "y": "y_parameter"}
+
 FILES: Final[Mapping[int | str, dict[str, Any]]] = {
     200: {
         "description": "The file",
@@ -177,13 +179,11 @@ def heatmap(
     config_id: Id, x_parameter: ParameterName, y_parameter: ParameterName, metric: Shown
 ) -> HeatmapAnswer:
     """Two parameters by a metric; the others stand where the metric is best."""
-    seen = study_results.heatmap(
-        database(),
-        config_id,
-        own_parameter(x_parameter),
-        own_parameter(y_parameter),
-        own_metric(metric),
-    )
+    x, y = own_parameter(x_parameter), own_parameter(y_parameter)
+    try:
+        seen = study_results.heatmap(database(), config_id, x, y, own_metric(metric))
+    except InvalidInput as error:
+        raise InvalidInput(AXES.get(error.field, error.field), *error.args[1:]) from error
     return heatmap_answer(seen, x_parameter, y_parameter, metric)
 
 

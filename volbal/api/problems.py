@@ -150,7 +150,8 @@ def _unreadable(error: RequestValidationError) -> JSONResponse:
     """The first thing that is wrong with a request, without repeating what was sent."""
     first = error.errors()[0]
     kind, (place, *names) = first["type"], first["loc"]
-    name = str(names[-1]) if names else ""
+    words = [name for name in names if isinstance(name, str)]  # others count places in a list
+    name = words[-1] if words else ""
     if place == "path":
         code, thing = NOT_FOUND[name]
         return problem(404, code, f"A {thing} has a whole number; list them to see theirs.")
