@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from json import JSONDecodeError
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -74,8 +75,11 @@ FILES: Final[Mapping[int | str, dict[str, Any]]] = {
 
 
 async def as_sent(request: Request) -> str:
-    """The body as text that a study keeps."""
-    return sent_text(await request.json())
+    """The body as text that a study keeps; what is no JSON is refused where it is read."""
+    try:
+        return sent_text(await request.json())
+    except JSONDecodeError:
+        return ""
 
 
 @router.post(
