@@ -417,7 +417,7 @@ READERS: dict[str, Callable[[bytes], int]] = {
     "csv": lambda content: len(list(csv.DictReader(io.StringIO(content.decode())))),
     "parquet": lambda content: pq.read_table(io.BytesIO(content)).num_rows,
     "xlsx": lambda content: openpyxl.load_workbook(io.BytesIO(content)).worksheets[0].max_row - 1,
-    "json": lambda content: len(next(iter(json.loads(content).values()))),
+    "json": lambda content: len(json.loads(content)),
 }
 
 

@@ -25,7 +25,7 @@ from volbal.api.optimization_models import (
     heatmap_answer,
     parameter_types,
 )
-from volbal.api.pages import TOTAL
+from volbal.api.pages import COUNTED, TOTAL
 from volbal.api.problems import Route, documented
 from volbal.api.study_translation import (
     Names,
@@ -113,7 +113,7 @@ def _require_same(key: str, made: Study, body: NewStudy, sent: str) -> None:
         raise orders.IdempotencyConflict(key, first, f"another study, {body.name}")
 
 
-@router.get("/configs", response_model_exclude_unset=True)
+@router.get("/configs", response_model_exclude_unset=True, responses={**COUNTED})
 def list_studies(page: Paged, response: Response) -> list[StudyAnswer]:
     """All studies, those made on screen included, newest first."""
     return list(map(_answer, page.of(studies.list_studies(database()), response)))
@@ -155,7 +155,7 @@ def progress(config_id: Id) -> ProgressAnswer:
     return ProgressAnswer.of(studies.get(database(), config_id))
 
 
-@router.get("/configs/{config_id}/results", responses=documented(404))
+@router.get("/configs/{config_id}/results", responses=documented(404) | COUNTED)
 def list_results(
     config_id: Id,
     page: Paged,

@@ -92,7 +92,20 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         422: "A value cannot be used",
         503: "Try again after Retry-After seconds",
     }
-    return {status: {"model": Problem, "description": told[status]} for status in statuses}
+    return {
+        status: {"model": Problem, "description": told[status]} | HEADERS.get(status, {})
+        for status in statuses
+    }
+
+
+HEADERS: Final[Mapping[int, dict[str, Any]]] = {
+    503: {
+        "headers": {
+            "Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}},
+        }
+    }
+}
+"""Of a status, as OpenAPI describes them."""
 
 
 def problem(
