@@ -1,9 +1,10 @@
 """`python bench/api_schema.py [EXAMPLES]`: the API against its own description, by schemathesis.
 
 Starts volbal on fresh records with one of everything in them (number 1), then sends cases that fit
-the description and cases that break it to every operation, with all of schemathesis's checks. One thing is told to it: 422 may answer a
-request that fits the schema, because JSON Schema cannot say that money has at most 6 decimals or
-that one guardrail lies below the other. Ends with schemathesis's exit code.
+the description and cases that break it to every operation, with all of schemathesis's checks. One
+thing is told to it: 422 may answer a request that fits the schema, because JSON Schema cannot say
+that money has at most 6 decimals or that one guardrail lies below the other. Ends with
+schemathesis's exit code.
 """
 
 import os
