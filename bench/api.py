@@ -1,9 +1,10 @@
 """`python -m bench.api [CLIENTS] [SECONDS]`: the API under load, and whether anything got lost.
 
 CLIENTS at once submit orders (a third of them twice, under one key), fill them and evaluate, over
-20 positions, against a real server on fresh records. Afterwards the records are compared with
-what every client was told: an order or fill that was confirmed and is not there is lost, one
-that is there more often than it was asked for is double. Prints requests/s and latencies.
+20 positions, against a real server on fresh records. Prints requests/s and latencies. Once the
+server has ended the ledger's file is read and compared with what every client was told: an order
+or fill that was confirmed and is not there is lost, one that is there more often than it was asked
+for is double; then `python -m volbal verify` recomputes every balance.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import duckdb
 import httpx
 
 from tests.e2e.conftest import free_port, wait_until_healthy
@@ -85,8 +87,8 @@ async def life(
         await asked(client, told, "evaluate", f"/v1/positions/{position}/evaluate", price)
 
 
-async def load(url: str, clients: int, seconds: float) -> bool:
-    """Run it and print; True where nothing is lost, double or contradictory."""
+async def load(url: str, clients: int, seconds: float) -> Told:
+    """Run it, print how fast it went, and return what was confirmed."""
     limits = httpx.Limits(max_connections=clients * 2)
     async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as client:
         start = {
@@ -104,7 +106,7 @@ async def load(url: str, clients: int, seconds: float) -> bool:
             *(life(client, told, number, places, until) for number in range(clients))
         )
         report(told, time.monotonic() - began)
-        return await audited(client, told, places)
+        return told
 
 
 def report(told: Told, seconds: float) -> None:
@@ -119,51 +121,51 @@ def report(told: Told, seconds: float) -> None:
         print(f"{what:9} p50 {at[0]:6.0f} ms  p95 {at[1]:6.0f} ms  p99 {at[2]:6.0f} ms  {answers}")
 
 
-async def audited(client: httpx.AsyncClient, told: Told, places: list[int]) -> bool:
-    """Compare the records with what was told."""
-    orders: dict[tuple[int, str], int] = {}
-    fills: Counter[int] = Counter()
+def audited(told: Told, records: Path) -> bool:
+    """Compare the ledger's file with what was told; True where they agree."""
+    with duckdb.connect(str(records), read_only=True) as ledger:
+        orders = ledger.execute(
+            "select position_id, idempotency_key, order_id from orders"
+        ).fetchall()
+        fills = ledger.execute("select order_id, fill_key, fill_id from fills").fetchall()
+        moved = ledger.execute(
+            """
+            select p.position_id, p.quantity, coalesce(sum(if(f.side = 'BUY', f.quantity,
+                -f.quantity)), 0)
+            from positions as p left join fills as f using (position_id) group by all
+            """
+        ).fetchall()
+    lost, double = 0, 0
+    for rows, confirmed in ((orders, told.orders), (fills, told.fills)):
+        there = Counter(rows)
+        lost += sum((*key, number) not in there for key, number in confirmed.items())
+        double += len(rows) - len({(place, key) for place, key, _ in rows})
     wrong = list(told.contradictions)
-    for place in places:
-        for order in await everything(client, f"/v1/positions/{place}/orders", "orders"):
-            if (place, order["idempotency_key"]) in orders:
-                wrong.append(f"two orders of {order['idempotency_key']}")
-            orders[place, order["idempotency_key"]] = order["order_id"]
-        mine = await everything(client, f"/v1/positions/{place}/fills", "fills")
-        fills.update(fill["order_id"] for fill in mine)
-        moved = sum(fill["qty"] if fill["side"] == "BUY" else -fill["qty"] for fill in mine)
-        held = (await client.get(f"/v1/positions/{place}")).json()["qty"]
-        if held != SHARES + moved:
-            wrong.append(f"position {place} holds {held}, its fills say {SHARES + moved}")
-    lost = [key for key, number in told.orders.items() if orders.get(key) != number]
-    lost += [key for key in told.fills if not fills[key[0]]]
-    double = [order for order, count in fills.items() if count > 1]
+    wrong += [f"position {n} holds {q}" for n, q, sum_ in moved if q != SHARES + sum_]
     print(
-        f"{len(told.orders):,} orders and {len(told.fills):,} fills confirmed: "
-        f"{len(lost)} lost, {len(double)} double, {len(wrong)} contradictions"
+        f"{len(told.orders):,} orders and {len(told.fills):,} fills confirmed, {len(orders):,} and "
+        f"{len(fills):,} in the ledger: {lost} lost, {double} double, "
+        f"{len(wrong)} contradictions {wrong[:3] or ''}"
     )
     return not (lost or double or wrong)
 
 
-async def everything(client: httpx.AsyncClient, path: str, name: str) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
-    while True:
-        response = await client.get(f"{path}?limit=10000&offset={len(found)}")
-        found += response.json()[name]
-        if len(found) >= int(response.headers["X-Total-Count"]):
-            return found
+def verified(environment: dict[str, str]) -> bool:
+    command = [sys.executable, "-m", "volbal", "verify"]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
 
 
 def main(clients: str = "200", seconds: str = "60") -> int:
     folder = Path(tempfile.mkdtemp())
-    port, log = free_port(), folder / "server.log"
+    records, port, log = folder / "volbal.duckdb", free_port(), folder / "server.log"
+    environment = os.environ | {"VOLBAL_DB": str(records)}
     options = ["--server.port", str(port), "--server.headless", "true"]
     with (
         log.open("wb") as output,
         subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", *options],
             cwd=ROOT,
-            env=os.environ | {"VOLBAL_DB": str(folder / "volbal.duckdb")},
+            env=environment,
             stdout=output,
             stderr=output,
         ) as server,
@@ -171,11 +173,13 @@ def main(clients: str = "200", seconds: str = "60") -> int:
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until_healthy(url, server, log)
-            return 0 if asyncio.run(load(url, int(clients), float(seconds))) else 1
+            told = asyncio.run(load(url, int(clients), float(seconds)))
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(60)
             print(log.read_text(encoding="utf-8")[-2000:])
+    agreed = audited(told, records)
+    return 0 if verified(environment) and agreed else 1
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """`python bench/api_schema.py [EXAMPLES]`: the API against its own description, by schemathesis.
 
-Starts volbal on fresh records, then sends cases that fit the description and cases that break it
-to every operation, with all of schemathesis's checks. One thing is told to it: 422 may answer a
-request that fits the schema, because JSON Schema cannot say that money has at most 6 decimals or
-that one guardrail lies below the other. Ends with schemathesis's exit code.
+Starts volbal on fresh records with one of everything in them (number 1), then sends cases that fit
+the description and cases that break it to every operation, with all of schemathesis's checks. One
+thing is told to it: 422 may answer a request that fits the schema, because JSON Schema cannot say
+that money has at most 6 decimals or that one guardrail lies below the other. Ends with
+schemathesis's exit code.
 """
 
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import httpx
 from e2e.conftest import free_port, wait_until_healthy
 
 CONFIG = """
@@ -24,6 +26,35 @@ expected-statuses = ["2xx", "401", "403", "404", "409", "422", "503"]
 [checks.not_a_server_error]
 expected-statuses = ["2xx", "4xx", "503"]
 """
+
+
+STUDY = {
+    "name": "A study",
+    "ticker": "AAPL",
+    "start_date": "2015-01-02",
+    "end_date": "2020-12-31",
+    "parameter_ranges": {
+        "trigger_threshold": {"min_value": 0.01, "max_value": 0.05, "step_size": 0.01},
+        "rebalance_ratio": {"min_value": 1.0, "max_value": 3.0, "step_size": 0.5},
+    },
+    "optimization_criteria": {"primary_metric": "sharpe_ratio"},
+}
+
+
+def prepare(url: str) -> None:
+    """One of everything, so that requests for number 1 find it."""
+    with httpx.Client(base_url=url, timeout=60) as client:
+        steps: list[tuple[str, object]] = [
+            ("/v1/positions", {"ticker": "ACME", "qty": 50, "cash": 5000, "anchor_price": 100}),
+            ("/v1/positions/1/orders", {"side": "BUY", "qty": 10}),
+            ("/v1/positions/1/dividends", {"ex_on": "2026-01-02", "per_share": 0.5}),
+            ("/v1/positions/1/evaluate", {"price": 100}),
+            ("/v1/optimization/configs", STUDY),
+            ("/v1/optimization/configs/1/start", None),
+        ]
+        for path, body in steps:
+            response = client.post(path, json=body, headers={"Idempotency-Key": "first"})
+            response.raise_for_status()
 
 
 def main(examples: str) -> int:
@@ -44,6 +75,7 @@ def main(examples: str) -> int:
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until_healthy(url, server, log)
+            prepare(url)
             command = ["--config-file", str(folder / "schemathesis.toml"), "run"]
             cases = ["--checks", "all", "--max-examples", examples, "--seed", "7"]
             program = str(Path(sys.executable).with_name("schemathesis"))

@@ -8,7 +8,7 @@ import anyio.from_thread
 import httpx
 import pytest
 
-from volbal.services import running
+from volbal.services import running, study_runner
 
 Asker = Callable[..., httpx.Response]
 LOCAL = "http://127.0.0.1:8501"
@@ -37,6 +37,7 @@ def ask(
         folder: Path = tmp_path_factory.mktemp("records")
         patch.setenv("VOLBAL_DB", str(folder / "volbal.duckdb"))
         yield lambda method, path, **more: portal.call(lambda: sent(method, path, **more))
+        study_runner.stop()
         running.close()
 
 

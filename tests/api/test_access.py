@@ -71,6 +71,16 @@ def test_without_a_token_what_arrives_elsewhere_is_forbidden_whatever_it_calls_i
         assert response.json()["detail"] == "forbidden"
 
 
+@pytest.mark.parametrize(
+    "host", ["evil.example:8501", "127.0.0.1.evil.example", "10.0.0.1", "", "["]
+)
+def test_without_a_token_a_foreign_host_is_forbidden_though_it_leads_here(
+    send: Sender, host: str
+) -> None:
+    response = send(None, "127.0.0.1", "/v1/positions", headers={"Host": host})
+    assert (response.status_code, response.json()["detail"]) == (403, "forbidden")
+
+
 @pytest.mark.parametrize("token", [None, TOKEN])
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:1"])
 def test_pages_of_other_origins_are_forbidden_with_and_without_a_token(

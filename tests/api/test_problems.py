@@ -13,6 +13,7 @@ from volbal import errors
 from volbal.api import ledger, problems
 from volbal.domain.ledger import Refused
 from volbal.errors import InvalidInput, PriceUnavailable, VolbalError
+from volbal.market.yahoo import RateLimited
 from volbal.services import positions
 
 from .conftest import Asker, told
@@ -97,6 +98,12 @@ def test_a_file_that_another_program_holds_is_a_503_with_retry_after(
     assert told(response) == (503, "database_busy")
     assert response.headers["Retry-After"] == "1"
     assert ask("POST", f"/v1/positions/{a_position}/deposit", json={"amount": 1}).status_code == 200
+
+
+def test_a_source_that_wants_to_be_left_alone_is_a_503_with_retry_after() -> None:
+    response = problems.refused(RateLimited(90))
+    assert (response.status_code, json.loads(response.body)["detail"]) == (503, "rate_limited")
+    assert int(response.headers["Retry-After"]) > 0
 
 
 def test_the_documentation_fetches_nothing_from_elsewhere(ask: Asker) -> None:

@@ -4,7 +4,7 @@ from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
 from starlette.types import ASGIApp
 
-from volbal.api import documentation, health, ledger, problems, simulations
+from volbal.api import documentation, health, ledger, optimization, problems, simulations
 
 
 def install(app: FastAPI, screens: ASGIApp, *, secured: bool) -> None:
@@ -12,7 +12,7 @@ def install(app: FastAPI, screens: ASGIApp, *, secured: bool) -> None:
 
     secured: the description says that a bearer token is needed; `volbal.access` asks for it.
     """
-    routers = (health.router, ledger.router, simulations.router)
+    routers = (health.router, ledger.router, simulations.router, optimization.router)
     token = [Security(HTTPBearer(auto_error=False, description="VOLBAL_API_TOKEN"))]
     for router in routers:
         needs_token = secured and router is not health.router

@@ -57,19 +57,19 @@ def _marked(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no place in an answer")
 
 
-def _given(value: object) -> Decimal:
+def given(value: object) -> Decimal:
     """A JSON number; its range and decimals are the service's matter."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("not a number")
     return Decimal(value)
 
 
-Number = Annotated[Decimal, PlainValidator(_given), WithJsonSchema({"type": "number"})]
+Number = Annotated[Decimal, PlainValidator(given), WithJsonSchema({"type": "number"})]
 NotNegative = Annotated[
-    Decimal, PlainValidator(_given), WithJsonSchema({"type": "number", "minimum": 0})
+    Decimal, PlainValidator(given), WithJsonSchema({"type": "number", "minimum": 0})
 ]
 Positive = Annotated[
-    Decimal, PlainValidator(_given), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
+    Decimal, PlainValidator(given), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
 ]
 
 

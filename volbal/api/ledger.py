@@ -30,7 +30,7 @@ from volbal.api.ledger_models import (
     SubmissionAnswer,
     Transfer,
 )
-from volbal.api.pages import Page
+from volbal.api.pages import COUNTED, Page
 from volbal.api.policies import policy, sent
 from volbal.api.problems import Route, documented
 from volbal.domain.configuration import Configuration
@@ -80,7 +80,7 @@ def open_position(body: NewPosition) -> PositionAnswer:
     return PositionAnswer.of(made)
 
 
-@router.get("/positions", tags=["Positions"], responses=documented(422))
+@router.get("/positions", tags=["Positions"], responses=documented(422) | COUNTED)
 def list_positions(page: Paged, response: Response) -> list[PositionAnswer]:
     """All positions, archived ones included, oldest first."""
     return [
@@ -94,7 +94,9 @@ def find_position(position_id: Id) -> PositionAnswer:
     return PositionAnswer.of(positions.find_position(database(), position_id))
 
 
-@router.get("/positions/{position_id}/events", tags=["Positions"], responses=documented(404, 422))
+@router.get(
+    "/positions/{position_id}/events", tags=["Positions"], responses=documented(404, 422) | COUNTED
+)
 def list_events(position_id: Id, page: Paged, response: Response) -> Events:
     """The "why" log, newest first."""
     told = page.of(positions.events(database(), position_id), response)
@@ -114,14 +116,18 @@ def list_events(position_id: Id, page: Paged, response: Response) -> Events:
     )
 
 
-@router.get("/positions/{position_id}/orders", tags=["Orders"], responses=documented(404, 422))
+@router.get(
+    "/positions/{position_id}/orders", tags=["Orders"], responses=documented(404, 422) | COUNTED
+)
 def list_orders(position_id: Id, page: Paged, response: Response) -> Orders:
     """The orders of a position, newest first."""
     found = page.of(trading.list_orders(database(), position_id), response)
     return Orders(position_id=position_id, orders=[OrderAnswer.of(order) for order in found])
 
 
-@router.get("/positions/{position_id}/fills", tags=["Orders"], responses=documented(404, 422))
+@router.get(
+    "/positions/{position_id}/fills", tags=["Orders"], responses=documented(404, 422) | COUNTED
+)
 def list_fills(position_id: Id, page: Paged, response: Response) -> Fills:
     """The fills of a position, newest first."""
     found = page.of(trading.list_fills(database(), position_id), response)
@@ -129,7 +135,9 @@ def list_fills(position_id: Id, page: Paged, response: Response) -> Fills:
 
 
 @router.get(
-    "/positions/{position_id}/dividends", tags=["Dividends"], responses=documented(404, 422)
+    "/positions/{position_id}/dividends",
+    tags=["Dividends"],
+    responses=documented(404, 422) | COUNTED,
 )
 def list_dividends(position_id: Id, page: Paged, response: Response) -> Dividends:
     """The dividends of a position, by ex-date."""

@@ -2,13 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Query, Response
 
 TOTAL: Final = "X-Total-Count"
 LONGEST: Final = 10_000
 FARTHEST: Final = 10**9
+
+COUNTED: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "headers": {
+            TOTAL: {
+                "description": "How many there are in all",
+                "required": True,
+                "schema": {"type": "integer", "minimum": 0},
+            }
+        }
+    }
+}
+"""The header of a list as OpenAPI describes it."""
 
 Item = TypeVar("Item")
 

@@ -92,7 +92,20 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         422: "A value cannot be used",
         503: "Try again after Retry-After seconds",
     }
-    return {status: {"model": Problem, "description": told[status]} for status in statuses}
+    return {
+        status: {"model": Problem, "description": told[status]} | HEADERS.get(status, {})
+        for status in statuses
+    }
+
+
+HEADERS: Final[Mapping[int, dict[str, Any]]] = {
+    503: {
+        "headers": {
+            "Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}},
+        }
+    }
+}
+"""Of a status, as OpenAPI describes them."""
 
 
 def problem(
@@ -151,7 +164,8 @@ def _unreadable(error: RequestValidationError) -> JSONResponse:
     """The first thing that is wrong with a request, without repeating what was sent."""
     first = error.errors()[0]
     kind, (place, *names) = first["type"], first["loc"]
-    name = str(names[-1]) if names else ""
+    words = [name for name in names if isinstance(name, str)]  # others count places in a list
+    name = words[-1] if words else ""
     if place == "path":
         code, thing = NOT_FOUND[name]
         return problem(404, code, f"A {thing} has a whole number; list them to see theirs.")

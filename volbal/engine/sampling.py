@@ -39,9 +39,12 @@ def _drawn(grid: Grid, count: int, seed: int) -> Ints:
     shape = tuple(len(parameter.values) for parameter in grid.parameters)
     sequence = qmc.Sobol(len(shape), rng=seed)
     cells = np.empty(0, dtype=np.int64)
+    at_once = min(DRAWN_AT_ONCE, 2 ** math.ceil(math.log2(count)))
     while len(cells) < count:
-        points = sequence.random(min(DRAWN_AT_ONCE, 2 ** math.ceil(math.log2(count))))
-        indexes = (points * shape).astype(np.int64)
-        met = np.concatenate((cells, np.ravel_multi_index(tuple(indexes.T), shape)))
-        cells = met[np.sort(np.unique(met, return_index=True)[1])]
+        met = [cells]
+        for _ in range(math.ceil((count - len(cells)) / at_once)):
+            indexes = (sequence.random(at_once) * shape).astype(np.int64)
+            met.append(np.ravel_multi_index(tuple(indexes.T), shape))
+        drawn = np.concatenate(met)
+        cells = drawn[np.sort(np.unique(drawn, return_index=True)[1])]
     return np.sort(cells[:count])

@@ -38,6 +38,10 @@ from volbal.errors import InvalidInput
 from volbal.formatting import percent
 from volbal.market.model import PriceHistory
 
+LEAST_MONEY = 1e-6
+MOST_MONEY = 1e12
+"""Amounts that the ledger can hold; far beyond them doubles lose what is computed."""
+
 Aggregate = Literal["best", "median", "mean"]
 
 
@@ -57,8 +61,9 @@ class Setup:
     pay_lag_days: int = 21
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.capital) and self.capital > 0.0):
-            raise InvalidInput("capital", "not an amount above 0", "allowed: > 0")
+        if not LEAST_MONEY <= self.capital <= MOST_MONEY:
+            allowed = f"allowed: {LEAST_MONEY:f} to {MOST_MONEY:,.0f}"
+            raise InvalidInput("capital", "not an amount above 0 that money can be", allowed)
         if not 0.0 <= self.stock_share <= 1.0:
             raise InvalidInput(
                 "stock_share",

@@ -10,6 +10,7 @@ from datetime import datetime
 from math import prod
 from typing import Final
 
+from volbal.domain import orders
 from volbal.domain.study_states import Step, StudyRunning, StudyState, after
 from volbal.engine.grid import Parameter
 from volbal.errors import InvalidInput
@@ -187,20 +188,20 @@ def list_studies(database: Database) -> list[Study]:
         return [_study(connection, one) for one in stored]
 
 
-def start(database: Database, study_id: int, now: datetime) -> Study:
-    """Queue a draft with this process's runner. Raises StudyNotFound, StudyNotStartable,
-    StudyRunning."""
-    return _queue(database, study_id, Step.START, now)
+def start(database: Database, study_id: int, now: datetime, *, key: str | None = None) -> Study:
+    """Queue a draft with this process's runner; with a key, once. Raises StudyNotFound,
+    StudyNotStartable, StudyRunning."""
+    return _queue(database, study_id, Step.START, now, key)
 
 
-def resume(database: Database, study_id: int, now: datetime) -> Study:
+def resume(database: Database, study_id: int, now: datetime, *, key: str | None = None) -> Study:
     """Queue an interrupted, cancelled or failed study again; stored chunks are not run again.
 
-    Raises StudyNotFound, StudyNotStartable, StudyRunning; PricesChanged where it would go on with
-    other prices than it began with.
+    With a key it happens once. Raises StudyNotFound, StudyNotStartable, StudyRunning;
+    PricesChanged where it would go on with other prices than it began with.
     """
     require_same_prices(database, study_id)
-    return _queue(database, study_id, Step.RESUME, now)
+    return _queue(database, study_id, Step.RESUME, now, key)
 
 
 def require_same_prices(database: Database, study_id: int) -> None:
@@ -215,22 +216,35 @@ def require_same_prices(database: Database, study_id: int) -> None:
         study_prices.require_same(study_id, today, stored.prices)
 
 
-def _queue(database: Database, study_id: int, step: Step, now: datetime) -> Study:
-    take(database, study_id, step, now)
-    study_runner.wake(database)
+def _queue(database: Database, study_id: int, step: Step, now: datetime, key: str | None) -> Study:
+    if take(database, study_id, step, now, key):
+        study_runner.wake(database)
     return get(database, study_id)
 
 
-def take(database: Database, study_id: int, step: Step, now: datetime) -> None:
-    """Make this process the owner of a study that is to be started or resumed."""
+def take(
+    database: Database, study_id: int, step: Step, now: datetime, key: str | None = None
+) -> bool:
+    """Make this process the owner of a study that is to be started or resumed.
+
+    False where the key stands for this step of this study already.
+    """
+    sentence = _taken(step, key)
     with database.write() as connection:
         stored = study_life.settled(connection, study_id, now)
+        if key is not None and study_rows.has_study_event(connection, study_id, sentence):
+            return False
         state = after(study_id, stored.state, step)
-        request = request_from(stored.request)
-        total = len(request.symbols) * min(request.combinations, request.max_cells)
+        total = request_from(stored.request).total
         study_rows.store_queued(connection, study_id, OWNER, now, total)
-        sentence = "Started." if step is Step.START else "Resumed."
         study_rows.insert_study_event(connection, study_id, now, state, sentence)
+    return True
+
+
+def _taken(step: Step, key: str | None) -> str:
+    """The line of the history, in which a key is kept."""
+    done = "Started" if step is Step.START else "Resumed"
+    return f"{done}." if key is None else f"{done} under key {orders.key(key)}."
 
 
 def cancel(database: Database, study_id: int, now: datetime) -> Study:

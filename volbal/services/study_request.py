@@ -71,6 +71,11 @@ class StudyRequest:
         return len(self.grid)
 
     @property
+    def total(self) -> int:
+        """Cells of all symbols that are run, invalid ones included."""
+        return len(self.symbols) * min(self.combinations, self.max_cells)
+
+    @property
     def sampled(self) -> bool:
         """Whether the grid is too large to run whole."""
         return self.combinations > self.max_cells

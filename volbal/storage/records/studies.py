@@ -212,6 +212,14 @@ def insert_study_event(
     )
 
 
+def has_study_event(connection: Connection, study_id: int, sentence: str) -> bool:
+    row = connection.execute(
+        "select count(*) from study_events where study_id = ? and sentence = ?",
+        [study_id, sentence],
+    ).fetchone()
+    return number(row) > 0
+
+
 def study_events(connection: Connection, study_id: int) -> list[StudyEvent]:
     """Oldest first."""
     rows = connection.execute(
