@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from volbal.domain.policy import BOOLEANS, PRESETS, SIZINGS, Policy
-from volbal.engine.grid import Value
+from volbal.domain.policy import BOOLEANS, PRESETS, Policy
+from volbal.engine.grid import CATEGORIES, Value
 from volbal.formatting import percent, value_text
 
 
@@ -120,10 +120,15 @@ FIELDS: dict[str, Field] = {
         step=0.005,
         sweep=(0.0, 0.05, 0.01),
     ),
+    "ticks": Field(
+        "Tick model",
+        "When the rule sees a price. close: each bar's close, as an investor who looks once a day. "
+        "limit: resting orders at both triggers, filled within the bar. Example: close.",
+    ),
 }
-"""In the order of the forms; `trigger_threshold` is offered only where it can be swept."""
+"""In the order of the forms; the last and `trigger_threshold` are no fields of a policy."""
 
-POLICY = tuple(name for name in FIELDS if name != "trigger_threshold")
+POLICY = tuple(name for name in FIELDS if name not in ("trigger_threshold", "ticks"))
 MAIN = (
     "trigger_up",
     "trigger_down",
@@ -145,7 +150,7 @@ def choices(name: str) -> tuple[Value, ...]:
     """The values of a boolean or categorical field; empty for a number."""
     if name in BOOLEANS:
         return (True, False)
-    return tuple(SIZINGS) if name == "sizing" else ()
+    return CATEGORIES.get(name, ())
 
 
 def shown_value(value: Value) -> str:
