@@ -24,6 +24,7 @@ class Settings:
 
     database: Path = PROJECT / "data" / "volbal.duckdb"
     busy_timeout: float = 10.0
+    dask_scheduler: str = ""
     yahoo_url: str = ""
 
     @property

@@ -11,6 +11,8 @@ from volbal.config import Settings
 from volbal.services import maintenance
 from volbal.storage.database import Database
 
+__all__ = ["Database", "close", "database"]
+
 _gate = threading.Lock()
 _held: dict[Settings, tuple[Database, ExitStack]] = {}
 

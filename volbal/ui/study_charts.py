@@ -132,16 +132,18 @@ def _hints(tooltips: Mapping[str, str]) -> list[alt.Tooltip]:
 
 
 def _click(name: str) -> alt.Parameter:
-    return alt.selection_point(name=name, fields=["cell_id"], on="click", toggle=False)
+    click: alt.Parameter = alt.selection_point(
+        name=name, fields=["cell_id"], on="click", toggle=False
+    )
+    return click
 
 
 def _labels(cells: pd.DataFrame, x: alt.X, y: alt.Y, colour: Any) -> alt.Chart:
     """Values on the cells, where they fit."""
-    return (
-        alt.Chart(cells)
-        .mark_text(fontSize=11, tooltip=None, color=colour, opacity=alt.ExprRef(f"{FITS} ? 1 : 0"))
-        .encode(x=x, y=y, text="label:N")
-    )
+    opacity = alt.ExprRef(f"{FITS} ? 1 : 0")
+    texts = alt.Chart(cells).mark_text(fontSize=11, tooltip=None, color=colour, opacity=opacity)
+    labels: alt.Chart = texts.encode(x=x, y=y, text="label:N")
+    return labels
 
 
 def _blanks(cells: pd.DataFrame, x: alt.X, y: alt.Y, hints: list[alt.Tooltip]) -> list[alt.Chart]:

@@ -14,8 +14,8 @@ from volbal.formatting import value_text
 from volbal.market.model import PriceHistory
 from volbal.services import market_data
 from volbal.services.research import Setup
+from volbal.services.running import Database
 from volbal.services.study_request import MOST_CELLS, MOST_SYMBOLS, StudyRequest
-from volbal.storage.database import Database
 from volbal.ui.address import policy_values
 from volbal.ui.fields import FIELDS, choices, shown_value
 from volbal.ui.forms import ONE_TICK_A_DAY, cell_inputs, policy_inputs, recalled, remember
