@@ -9,22 +9,32 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import streamlit as st
 from fastapi import FastAPI
-from streamlit.web import cli
+from streamlit import config
 
-from volbal.api import router
+from volbal import access, api
+from volbal.config import api_token
 from volbal.errors import VolbalError
-from volbal.loopback import LoopbackOnly
 from volbal.services import running
 
 LOG = logging.getLogger("volbal")
 
+TOKEN = api_token()
+
 if __name__ == "__main__":
+    from streamlit.web import cli
+
     # A second copy of the app in this process would be refused by Streamlit, so hand over here.
     cli.main(["run", __file__, *sys.argv[1:]], prog_name="app.py")
+
+if "streamlit.web.cli" in sys.modules:  # it is the server, and listens where its options say
+    access.require_token(st.get_option("server.address"), TOKEN)
+if TOKEN:  # who knows it may come under any name; `Access` still refuses foreign pages
+    config.set_option("server.allowedHosts", ["*"])
 
 
 def warm_up() -> None:
@@ -49,23 +59,34 @@ def open_records() -> None:
         LOG.error("The records are not open. %s", error)
 
 
+def watch_autopilots(stop: threading.Event) -> None:
+    """Let positions that run by themselves look at new bars, until `stop` is set."""
+    from volbal.services import autopilot  # pandas is slow to import: not before the server answers
+
+    autopilot.watch(stop, lambda: datetime.now(UTC))
+
+
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Warm up in the background; on exit end the worker processes, which would outlive us."""
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     open_records()
+    stop = threading.Event()
+    pilots = threading.Thread(target=watch_autopilots, args=(stop,), name="autopilots", daemon=True)
+    pilots.start()
     try:
         yield
     finally:
         from volbal import jobs  # slow to import: not before the server answers
 
+        stop.set()
+        pilots.join()  # a bar that has begun is finished
         jobs.shutdown()
         running.close()
 
 
 ui = st.App(Path(__file__).parent / "volbal" / "ui" / "main.py", lifespan=lifespan)
-# No /docs yet: FastAPI's page fetches its scripts from elsewhere and is blank offline.
+# FastAPI's own /docs fetches its scripts from elsewhere and is blank offline.
 app = FastAPI(title="volbal", lifespan=ui.lifespan(), docs_url=None, redoc_url=None)
-app.add_middleware(LoopbackOnly)
-app.include_router(router)
-app.mount("/", ui)
+app.add_middleware(access.Access, token=TOKEN)
+api.install(app, ui, secured=TOKEN is not None)

@@ -39,6 +39,7 @@ import errno
 import hashlib
 import http.client
 import importlib.util
+import ipaddress
 import os
 import shutil
 import signal
@@ -72,7 +73,7 @@ print(", ".join(lost) or "whole")
 UNREACHABLE = ("after connection broken by", "TimeoutError", "ConnectionError", "ProtocolError")
 
 HOST, PORT, PORTS_TRIED = "127.0.0.1", 8501, 20
-SIGNATURE = "X-Volbal"  # volbal/api.py sends it with /healthz
+SIGNATURE = "X-Volbal"  # volbal/api sends it with /healthz
 START_SECONDS, STOP_SECONDS = 90, 10
 
 
@@ -267,20 +268,52 @@ def prepare(name):
         run([PYTHON, "-m", "volbal", "warm-up"])  # only saves time later, so it may fail
 
 
-def is_free(port):
-    with socket.socket() as server:
+def is_loopback(host):
+    """Does `host` mean this machine alone?"""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def require_token(host):
+    """Beyond this machine volbal answers only who knows its token."""
+    if not is_loopback(host) and not os.environ.get("VOLBAL_API_TOKEN", "").strip():
+        raise SetupError(
+            "volbal does not listen on {} without a token: set VOLBAL_API_TOKEN to a long secret,\n"
+            "for example  VOLBAL_API_TOKEN=$(openssl rand -hex 24) python3 start.py --host {}\n"
+            "or leave --host out to serve this machine only.".format(host, host)
+        )
+
+
+def reached(host):
+    """The name by which this machine reaches a server that listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def bind_error(host, port):
+    """The number of the error that listening on `port` of `host` ends with; 0 for none."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as server:
         if not WINDOWS:  # the port of a server that just ended is free, as Streamlit will find
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            server.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+            server.bind((host, port))
+        except OSError as error:
+            return error.errno
+    return 0
 
 
-def is_volbal(port):
+def is_free(host, port):
+    error = bind_error(host, port)
+    if error in (errno.EADDRNOTAVAIL, socket.EAI_NONAME):
+        raise SetupError("--host: {} is no address of this machine.".format(host))
+    return not error
+
+
+def is_volbal(host, port):
     """Does volbal answer on this port of this machine?"""
-    connection = http.client.HTTPConnection(HOST, port, timeout=3)
+    connection = http.client.HTTPConnection(reached(host), port, timeout=3)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().getheader(SIGNATURE) is not None
@@ -290,12 +323,12 @@ def is_volbal(port):
         connection.close()
 
 
-def choose_port(wanted):
+def choose_port(host, wanted):
     """The first usable port from `wanted` on, and whether volbal already answers there."""
     for port in range(wanted, min(wanted + PORTS_TRIED, 65536)):
-        if is_free(port):
+        if is_free(host, port):
             return port, False
-        if is_volbal(port):
+        if is_volbal(host, port):
             return port, True
         say("Port {} is taken by another program; trying the next one.".format(port))
     raise SetupError("No free port found from {} on. Choose one: start.py --port N".format(wanted))
@@ -308,26 +341,26 @@ def open_browser(url):
         webbrowser.open(url)
 
 
-def is_ready(server, port):
+def is_ready(server, host, port):
     """Wait for `server`: True once it answers, False if it ended or was too slow."""
     deadline = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
-        if is_volbal(port):
+        if is_volbal(host, port):
             return True
         time.sleep(0.1)
     return False
 
 
-def serve(port, url, lock, show):
+def serve(host, port, url, lock, show):
     """Run the app until it ends or Ctrl-C ends it; returns the exit code."""
     say("Starting volbal.")
-    options = ["--server.port", port, "--server.address", HOST, "--server.headless", "true"]
+    options = ["--server.port", port, "--server.address", host, "--server.headless", "true"]
     command = [PYTHON, "-m", "streamlit", "run", "app.py"] + options
     # Only Streamlit's banner is lost with stdout; errors and logs come on stderr. In a session of
     # its own a Ctrl-C reaches the server through stop() alone, and its workers not at all.
     server = start(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
-        ready = is_ready(server, port)
+        ready = is_ready(server, host, port)
         lock.close()  # from here on a second start finds the app on its port
         if ready:
             say("volbal is ready at {} . Press Ctrl-C here to stop it.".format(url))
@@ -349,17 +382,20 @@ def launch(arguments):
         description="Set up and start volbal. `start.py test` runs its checks and tests instead."
     )
     parser.add_argument("--port", type=int, default=PORT, help="port to serve on, else %(default)s")
+    parser.add_argument("--host", default=HOST, help="address to serve on, else %(default)s")
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
     options = parser.parse_args(arguments)
     if not 1 <= options.port <= 65535:
         parser.error("--port: {} is not between 1 and 65535".format(options.port))
     show = (lambda url: None) if options.no_browser else open_browser
+    require_token(options.host)
     lock = take_lock()
     prepare(APP)
-    port, running = choose_port(options.port)
-    url = "http://{}:{}".format(HOST, port)
+    port, running = choose_port(options.host, options.port)
+    name = reached(options.host)
+    url = "http://{}:{}".format("[{}]".format(name) if ":" in name else name, port)
     if not running:
-        return serve(port, url, lock, show)
+        return serve(options.host, port, url, lock, show)
     say("volbal is already running at {} .".format(url))
     show(url)
     return 0

@@ -1,6 +1,7 @@
 """`python bench/grid.py [--rounds N]`: bar-steps per second of the kernel beside slower ways.
 
-One bar-step is one bar of one parameter combination including all metrics. The ways take turns
+One bar-step is one bar of one parameter combination including all metrics; with limit ticks also
+including the bracket, a second replay of every cell. The ways take turns
 within each round (A B C D A B C D …), on one core, over the same prices and policies; the table
 shows medians and the kernel's factor as the median of the rounds' ratios.
 """
@@ -26,6 +27,7 @@ from volbal.engine import simulation
 from volbal.engine.grid import Grid, exact_range
 from volbal.engine.kernel import LANES, replay
 from volbal.engine.metrics import streamed_metrics
+from volbal.engine.paths import TICK_MODELS
 from volbal.market.bundled import BundledPrices
 from volbal.services.research import Prepared, Setup, prepare
 
@@ -35,7 +37,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     setup = Setup(start=date(2013, 9, 23), end=date(2023, 9, 21))
-    prepared = prepare(BundledPrices().history("AAPL"), setup)
+    prepared = prepare(BundledPrices().history("AAPL"), setup, TICK_MODELS)
     terms = _grid().terms(np.arange(len(_grid())))
     ways = _ways(prepared, terms)
     for run, _ in ways.values():
@@ -59,7 +61,8 @@ def _grid() -> Grid:
 
 def _ways(prepared: Prepared, terms: np.ndarray) -> dict[str, tuple[Callable[[], object], int]]:
     """Name to (one run, cells it replays); slower ways get fewer cells."""
-    path, shares, cash = prepared.path, prepared.shares, prepared.cash
+    path, (shares, cash) = prepared.path, prepared.start
+    limit, at_open = prepared.paths.by_ticks["limit"], prepared.paths.start("limit")
     spread = np.linspace(0, terms.shape[1] - 1, LANES * 8).astype(int)
     some = np.ascontiguousarray(terms[:, spread])
     one = Policy()
@@ -73,6 +76,10 @@ def _ways(prepared: Prepared, terms: np.ndarray) -> dict[str, tuple[Callable[[],
     def kernel() -> object:
         return streamed_metrics(path, terms, replay(path, terms, shares, cash), shares, cash)
 
+    def limit_kernel() -> object:
+        ended, mirrored = (replay(way, terms, *at_open) for way in (limit, limit.mirrored))
+        return streamed_metrics(limit, terms, ended, *at_open, mirrored)
+
     def plain() -> object:
         return simulation.metrics(simulation.record(path, one.terms, shares, cash))
 
@@ -81,6 +88,7 @@ def _ways(prepared: Prepared, terms: np.ndarray) -> dict[str, tuple[Callable[[],
 
     return {
         "kernel, 64 lanes": (kernel, terms.shape[1]),
+        "kernel, limit ticks": (limit_kernel, terms.shape[1]),
         "scalar numba loop": (lambda: replay_daily(path, some, shares, cash), len(spread)),
         "same rule, uncompiled": (plain, 1),
         "Decimal oracle of the tests": (decimal, 1),

@@ -1,5 +1,6 @@
 """Optimize: every combination of parameter values on the same prices, as a heatmap."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -25,13 +26,14 @@ def inputs() -> tuple[sweep.Study, bool]:
         forms.remember(PAGE, values | state)
         st.session_state[RUN] = None
         forms.show_problems(problems + more)
-    idle = forms.fields_without_effect(PAGE)
+    idle = forms.fields_without_effect(PAGE, forms.recalled(PAGE, "sweep"))
     with st.sidebar:
         st.subheader("Parameters")
         sweep.sweep_inputs(PAGE, idle)
         start = st.container()
         st.subheader("Prices")
         forms.data_inputs(PAGE)
+        forms.tick_input(PAGE, "ticks" in forms.recalled(PAGE, "sweep"))
         st.subheader("Start")
         forms.cell_inputs(PAGE)
         st.subheader("Base policy")
@@ -96,10 +98,12 @@ def draw_cells(result: Optimization, view: study.View, chosen: int | None) -> in
 def draw_cell(result: Optimization, cell: int) -> Simulation:
     """The simulation of one cell, on the same range, capital and base policy."""
     policy = result.grid.cell_policy(cell)
-    asked = address.Question(result.prepared.history.symbol, policy, result.prepared.setup)
+    setup = replace(result.prepared.setup, ticks=result.grid.cell_ticks(cell))
+    asked = address.Question(result.prepared.history.symbol, policy, setup)
     outcome = components.simulated(asked)
     st.markdown(f"**{fields.parameter_text(result.grid.cell(cell))}**")
     components.headline(outcome, columns=2)
+    components.show_bracket(outcome)
     st.page_link(
         SIMULATE,
         label="Open in Simulate",

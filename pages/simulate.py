@@ -20,6 +20,7 @@ def inputs() -> address.Question:
     with st.sidebar:
         st.subheader("Prices")
         forms.data_inputs(PAGE)
+        forms.tick_input(PAGE)
         st.subheader("Start")
         forms.cell_inputs(PAGE)
         st.subheader("Policy")
@@ -32,10 +33,12 @@ def draw(result: Simulation) -> None:
     history, setup = result.prepared.history, result.prepared.setup
     st.markdown(
         f"**{components.range_text(history)}** · {money(setup.capital)} at the start, "
-        f"{percent(setup.stock_share, 0)} of it in stock  \n{fields.policy_sentence(result.policy)}"
+        f"{percent(setup.stock_share, 0)} of it in stock · {setup.ticks} ticks  \n"
+        f"{fields.policy_sentence(result.policy)}"
     )
     components.show_notes(result.prepared)
     components.headline(result)
+    components.show_bracket(result)
     with st.container(border=True):
         components.draw_value(result, f"{PAGE}-value")
     with st.container(border=True):
@@ -63,7 +66,7 @@ def draw(result: Simulation) -> None:
 
 st.title("Simulate")
 st.caption(
-    "Replays the trading rule over real daily closes and sets it beside simply holding: "
+    "Replays the trading rule over real prices and sets it beside simply holding: "
     "all in stock, the start mix, and a hold with the same average stock share."
 )
 try:

@@ -28,6 +28,9 @@ TABLES = (
     "decisions",
     "valuations",
     "events",
+    "transfer_keys",
+    "autopilots",
+    "samples",
 )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +25,19 @@ def chromium_path() -> str:
     if os.environ.get("VOLBAL_REQUIRE_BROWSER") == "1":
         pytest.fail(sentence)
     pytest.skip(sentence)
+
+
+@pytest.fixture(scope="session")
+def large_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a book with 50 positions and 10,000 events; copy it, others read it too."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # of the whole run
+    made = shared / "large.duckdb"
+    if not made.exists():
+        import large  # slow to import
+
+        own = tmp_path_factory.mktemp("large") / "large.duckdb"
+        large.build_quickly(own)
+        own.replace(made)
+    return made

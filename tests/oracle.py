@@ -18,6 +18,10 @@ How SPEC is read where it is short:
 - A dividend without pay date is paid pay_lag_days after its ex-date; it is paid at the first tick
   on or after the pay date, at the earliest one tick after it accrued. Ex-dates on or before the
   first tick's date pay nothing; several between two ticks add up.
+- With limit ticks a rising leg can meet the sell level and a falling one the buy level. A level at
+  which a leg begins is not met again there: that price was asked already or belongs to the leg
+  before. After a fill the way goes on from the level, whatever slippage made of the fill price.
+  Each asked level is a tick with its whole order of work.
 - Ratios whose denominator is a deviation (or drawdown) below 1e-12 are undefined: None.
   Figures of dispersion need 2 daily returns, annual ones a last date after the first.
 """
@@ -253,7 +257,7 @@ class Tick:
     """State after deciding at one tick; order fields are 0 where nothing was filled."""
 
     day: date
-    close: Decimal
+    price: Decimal
     order: Order
     shares: Decimal
     cash: Decimal
@@ -312,6 +316,9 @@ class Books:
             self.sells += order.notional
 
 
+Bar = tuple[Any, Any, Any, Any]  # open, high, low, close
+
+
 @with_fifty_digits
 def simulate(
     closes: Sequence[Any],
@@ -327,77 +334,165 @@ def simulate(
 
     dividends: (ex-date, gross per share, pay date or None).
     """
-    prices, rules = [exact(close) for close in closes], read_policy(policy)
-    capital, stock_share = exact(capital), exact(stock_share)
-    schedule = [
+    replay = Replay(policy, capital, stock_share, _schedule(dividends, pay_lag_days))
+    for close, today in zip(closes, dates, strict=True):
+        replay.visit(exact(close), today)
+    return replay.result()
+
+
+@with_fifty_digits
+def simulate_limit(
+    bars: Sequence[Bar],
+    dates: Sequence[date],
+    policy: Mapping[str, Any],
+    capital: Any,
+    stock_share: Any,
+    *,
+    mirrored: bool = False,
+    dividends: Iterable[tuple[date, Any, date | None]] = (),
+    pay_lag_days: int = 21,
+) -> OracleRun:
+    """Replay `bars` (a date may repeat) as SPEC §6's `limit` ticks.
+
+    mirrored: with the two extremes of every bar in the other order. Dividends as in `simulate`.
+    """
+    replay = Replay(policy, capital, stock_share, _schedule(dividends, pay_lag_days))
+    for bar, today in zip(bars, dates, strict=True):
+        opening, high, low, close = (exact(price) for price in bar)
+        low_first = (close >= opening) != mirrored
+        replay.visit(opening, today)
+        way = [opening, low, high, close] if low_first else [opening, high, low, close]
+        for start, end in pairwise(way):
+            replay.travel(start, end, today)
+        replay.visit(close, today)
+    return replay.result()
+
+
+def _schedule(
+    dividends: Iterable[tuple[date, Any, date | None]], pay_lag_days: int
+) -> list[Dividend]:
+    return [
         Dividend(ex, exact(per_share), pay or ex + timedelta(days=pay_lag_days))
         for ex, per_share, pay in dividends
     ]
-    first = prices[0]
-    cell = OracleCell(capital * stock_share / first, capital * (1 - stock_share), first)
-    holders = {
-        "buy_hold": OracleCell(capital / first, ZERO),
-        "hold_start_mix": OracleCell(cell.shares, cell.cash),
-    }
-    books = Books(first, Decimal(dates[0].toordinal()))
-    ticks = [_tick(dates[0], first, Order("HOLD", "start"), cell)]
-    held = {name: [holder.equity(first)] for name, holder in holders.items()}
-    net_per_share = [ZERO]  # of the ex-dates applied at each tick
-    total_dividends = ZERO
-    for price, today, before in zip(prices[1:], dates[1:], dates[:-1], strict=True):
+
+
+class Replay:
+    """A cell and its benchmarks while prices are shown to them, and all that is noted down."""
+
+    def __init__(
+        self,
+        policy: Mapping[str, Any],
+        capital: Any,
+        stock_share: Any,
+        schedule: list[Dividend],
+    ) -> None:
+        self.rules = read_policy(policy)
+        self.capital, self.start_share = exact(capital), exact(stock_share)
+        self.schedule = schedule
+        self.ticks: list[Tick] = []
+        self.net_per_share: list[Decimal] = []  # of the ex-dates applied at each tick
+        self.held: dict[str, list[Decimal]] = {"buy_hold": [], "hold_start_mix": []}
+        self.total_dividends = ZERO
+
+    def visit(self, price: Decimal, today: date) -> bool:
+        """One tick: the whole order of work of SPEC §3.1; whether an order was filled."""
+        if not self.ticks:
+            return self._start(price, today)
+        cell, rules, before = self.cell, self.rules, self.ticks[-1].day
         if today != before:
             cell.orders_today = 0
-        going_ex = [item for item in schedule if before < item.ex_on <= today]
+        going_ex = [item for item in self.schedule if before < item.ex_on <= today]
         days = (today - before).days
-        total_dividends += _income(cell, today, days, going_ex, rules)
-        for name, holder in holders.items():
+        self.total_dividends += _income(cell, today, days, going_ex, rules)
+        for name, holder in self.holders.items():
             _income(holder, today, days, going_ex, rules)
-            held[name].append(holder.equity(price))
+            self.held[name].append(holder.equity(price))
         gross = sum((item.per_share for item in going_ex), ZERO)
-        net_per_share.append(gross * (1 - rules.withholding_rate))
+        self.net_per_share.append(gross * (1 - rules.withholding_rate))
         if gross > 0:
             assert cell.anchor is not None
             cell.anchor = cell.anchor - gross if cell.anchor > gross else price
         order = step(price, cell, rules)
         if order.quantity > 0:
-            books.record(cell.shares, order, today)
+            self.books.record(cell.shares, order, today)
             cell.shares += order.quantity if order.action == "BUY" else -order.quantity
             cell.cash, cell.anchor = order.cash_after, order.price
             cell.orders_today += 1
-        ticks.append(_tick(today, price, order, cell))
+        self.ticks.append(_tick(today, price, order, cell))
+        return order.quantity > 0
 
-    last_of_day = [i for i, day in enumerate(dates) if i + 1 == len(dates) or dates[i + 1] != day]
-    points = last_of_day if last_of_day[0] == 0 else [0, *last_of_day]  # V_0, V_1 .. V_n
-    spans = list(pairwise(points))
-    stock_returns = [
-        (prices[j] + sum(net_per_share[i + 1 : j + 1], ZERO)) / prices[i] - 1 for i, j in spans
-    ]
-    exposure = _mean([ticks[i].stock_share for i in last_of_day])
-    matched = [capital]
-    for (i, j), gain in zip(spans, stock_returns, strict=True):
-        interest = rules.cash_rate * (dates[j] - dates[i]).days / YEAR
-        matched.append(matched[-1] * (1 + exposure * gain + (1 - exposure) * interest))
-    benchmarks = {name: [values[i] for i in points] for name, values in held.items()}
-    benchmarks["exposure_matched"] = matched
+    def travel(self, start: Decimal, end: Decimal, today: date) -> None:
+        """The price runs from `start` to `end` past resting orders at both trigger levels."""
+        here, up = start, end > start
+        while True:
+            anchor = self.cell.anchor
+            assert anchor is not None
+            if up:
+                level = anchor * (1 + self.rules.trigger_up)
+                met = here * (1 + TOLERANCE) < level <= end * (1 + TOLERANCE)
+            else:
+                level = anchor * (1 - self.rules.trigger_down)
+                met = end * (1 - TOLERANCE) <= level < here * (1 - TOLERANCE)
+            if not (met and self.visit(level, today)):
+                return
+            here = level
 
-    inside = [
-        rules.min_stock_share - TOLERANCE <= tick.stock_share <= rules.max_stock_share + TOLERANCE
-        for tick in ticks[1:]
-    ]
-    years = Decimal((dates[-1] - dates[0]).days) / YEAR
-    equity = [ticks[i].equity for i in points]
-    metrics = {
-        **_return_metrics(equity, years),
-        **_relative_metrics(equity, stock_returns, matched, years),
-        **_fill_metrics(books, years, _mean(equity)),
-        "fill_count": Decimal(sum(tick.order.quantity > 0 for tick in ticks)),
-        "total_commissions": sum((tick.order.commission for tick in ticks), ZERO),
-        "total_dividends": total_dividends,
-        "time_in_guardrails": _mean([Decimal(flag) for flag in inside]) if inside else None,
-        "avg_stock_share": exposure,
-        "buy_hold_return": benchmarks["buy_hold"][-1] / capital - 1,
-    }
-    return OracleRun(ticks, metrics, benchmarks)
+    def _start(self, first: Decimal, today: date) -> bool:
+        in_stock = self.capital * self.start_share
+        self.cell = OracleCell(in_stock / first, self.capital - in_stock, first)
+        self.holders = {
+            "buy_hold": OracleCell(self.capital / first, ZERO),
+            "hold_start_mix": OracleCell(self.cell.shares, self.cell.cash),
+        }
+        self.books = Books(first, Decimal(today.toordinal()))
+        self.ticks.append(_tick(today, first, Order("HOLD", "start"), self.cell))
+        self.net_per_share.append(ZERO)
+        for name, holder in self.holders.items():
+            self.held[name].append(holder.equity(first))
+        return False
+
+    def result(self) -> OracleRun:
+        """Everything SPEC §6 and §8 ask of a simulation, once the last price was shown."""
+        ticks, rules, capital, held = self.ticks, self.rules, self.capital, self.held
+        dates, prices = [tick.day for tick in ticks], [tick.price for tick in ticks]
+        last_of_day = [
+            i for i, day in enumerate(dates) if i + 1 == len(dates) or dates[i + 1] != day
+        ]
+        points = last_of_day if last_of_day[0] == 0 else [0, *last_of_day]  # V_0, V_1 .. V_n
+        spans = list(pairwise(points))
+        stock_returns = [
+            (prices[j] + sum(self.net_per_share[i + 1 : j + 1], ZERO)) / prices[i] - 1
+            for i, j in spans
+        ]
+        exposure = _mean([ticks[i].stock_share for i in last_of_day])
+        matched = [capital]
+        for (i, j), gain in zip(spans, stock_returns, strict=True):
+            interest = rules.cash_rate * (dates[j] - dates[i]).days / YEAR
+            matched.append(matched[-1] * (1 + exposure * gain + (1 - exposure) * interest))
+        benchmarks = {name: [values[i] for i in points] for name, values in held.items()}
+        benchmarks["exposure_matched"] = matched
+
+        inside = [
+            rules.min_stock_share - TOLERANCE
+            <= tick.stock_share
+            <= rules.max_stock_share + TOLERANCE
+            for tick in ticks[1:]
+        ]
+        years = Decimal((dates[-1] - dates[0]).days) / YEAR
+        equity = [ticks[i].equity for i in points]
+        metrics = {
+            **_return_metrics(equity, years),
+            **_relative_metrics(equity, stock_returns, matched, years),
+            **_fill_metrics(self.books, years, _mean(equity)),
+            "fill_count": Decimal(sum(tick.order.quantity > 0 for tick in ticks)),
+            "total_commissions": sum((tick.order.commission for tick in ticks), ZERO),
+            "total_dividends": self.total_dividends,
+            "time_in_guardrails": _mean([Decimal(flag) for flag in inside]) if inside else None,
+            "avg_stock_share": exposure,
+            "buy_hold_return": benchmarks["buy_hold"][-1] / capital - 1,
+        }
+        return OracleRun(ticks, metrics, benchmarks)
 
 
 def _tick(today: date, price: Decimal, order: Order, cell: OracleCell) -> Tick:

@@ -1,17 +1,20 @@
 """Random but reproducible policies and price paths for comparing implementations."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 
-from volbal.engine.paths import Dividend, PricePath, price_path
+from volbal.engine.paths import Bars, Dividend, PricePath, limit_path, price_path
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One path with dividends, one policy as plain fields, and what the cell starts with."""
+    """One path with dividends, one policy as plain fields, and what the cell starts with.
+
+    bars: open, high, low, close around the same closes.
+    """
 
     closes: list[float]
     times: list[np.datetime64]
@@ -19,10 +22,15 @@ class Sample:
     policy: dict[str, Any]
     capital: float
     stock_share: float
+    bars: list[tuple[float, float, float, float]] = field(default_factory=list)
 
     @property
     def path(self) -> PricePath:
         return price_path(np.array(self.times), np.array(self.closes), self.dividends)
+
+    @property
+    def limit_path(self) -> PricePath:
+        return limit_path(np.array(self.times), Bars(*np.array(self.bars).T), self.dividends)
 
     @property
     def dates(self) -> list[date]:
@@ -30,9 +38,17 @@ class Sample:
 
     @property
     def start(self) -> tuple[float, float]:
-        """Shares and cash at the first tick."""
+        """Shares and cash at the first close."""
+        return self._start_at(self.closes[0])
+
+    @property
+    def limit_start(self) -> tuple[float, float]:
+        """Shares and cash at the first open."""
+        return self._start_at(self.bars[0][0])
+
+    def _start_at(self, price: float) -> tuple[float, float]:
         in_stock = self.capital * self.stock_share
-        return in_stock / self.closes[0], self.capital - in_stock
+        return in_stock / price, self.capital - in_stock
 
 
 def random_policy(rng: np.random.Generator) -> dict[str, Any]:
@@ -92,7 +108,27 @@ def random_sample(rng: np.random.Generator, days: int = 60) -> Sample:
         policy=random_policy(rng),
         capital=_pick(rng, 1_000.0, 10_000.0, 1_000_000.0),
         stock_share=_pick(rng, 0.0, 0.5, 0.7, 1.0),
+        bars=random_bars(rng.spawn(1)[0], closes),
     )
+
+
+def random_bars(
+    rng: np.random.Generator, closes: np.ndarray
+) -> list[tuple[float, float, float, float]]:
+    """Bars in cents around `closes`: gaps at the open, wide and narrow ranges, some that do not
+    move, some that open or close at their high or low."""
+    before = np.concatenate((closes[:1], closes[:-1]))
+    gaps = rng.choice(
+        [0.0, 0.01, -0.02, 0.08, -0.08], p=[0.5, 0.2, 0.2, 0.05, 0.05], size=len(closes)
+    )
+    opens = np.maximum(np.round(before * (1.0 + gaps), 2), 0.5)
+    opens = np.where(rng.random(len(closes)) < 0.1, closes, opens)
+    wide = _pick(rng, 0.0, 0.01, 0.04, 0.2)
+    above, below = rng.exponential(wide, (2, len(closes))) * (rng.random((2, len(closes))) < 0.8)
+    highs = np.round(np.maximum(opens, closes) * (1.0 + above), 2)
+    lows = np.round(np.minimum(opens, closes) / (1.0 + below), 2)
+    lows = np.minimum(np.maximum(lows, 0.01), np.minimum(opens, closes))
+    return list(zip(opens.tolist(), highs.tolist(), lows.tolist(), closes.tolist(), strict=True))
 
 
 def _pick(rng: np.random.Generator, *values: float) -> float:

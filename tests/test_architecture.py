@@ -14,7 +14,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
     "errors": set(),
     "config": set(),
-    "loopback": set(),
+    "access": set(),
     "domain": {"domain"},
     "engine": {"engine", "domain"},
     "market": {"market", "domain"},
@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "jobs": {"engine", "domain"},
     "formatting": {"engine", "domain"},
     "services": {"services", "storage", "market", "engine", "jobs", "domain", "formatting"},
-    "api": {"services", "domain", "engine", "market", "formatting"},
+    "api": {"api", "services", "domain", "engine", "market", "formatting"},
     "cli": {"services", "domain", "engine", "market", "formatting"},
     "ui": {"ui", "services", "domain", "engine", "market", "formatting"},
 }
@@ -35,13 +35,15 @@ LIBRARY_HOMES = {
     "scipy": ("volbal/engine/",),
     "distributed": ("volbal/jobs.py",),
     "yfinance": ("volbal/market/",),
+    "curl_cffi": ("volbal/market/",),
     "exchange_calendars": ("volbal/market/",),
     "xlsxwriter": ("volbal/services/exports.py",),
-    "fastapi": ("volbal/api.py", "app.py"),
+    "fastapi": ("volbal/api/", "app.py"),
+    "fastapi_offline": ("volbal/api/documentation.py",),
 }
 STANDARD_ONLY = {
-    "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "hashlib", "json",
-    "math", "numbers", "types", "typing", "volbal",
+    "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "hashlib",
+    "itertools", "json", "math", "numbers", "types", "typing", "volbal",
 }  # fmt: skip
 
 

@@ -62,6 +62,32 @@ def test_simulate_prints_the_golden_run_of_a_file_as_json(tmp_path: Path, suffix
     assert set(run["benchmarks"]) == {"buy_and_hold", "start_mix", "exposure_matched"}
 
 
+def test_limit_ticks_fill_at_the_levels_within_a_bar(tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    path.write_text(
+        "Date,Open,High,Low,Close\n2024-01-02,100,103,97,102\n2025-01-02,102,102,102,102\n"
+    )
+    arguments = ("simulate", "XYZ", "--prices", str(path), "--ticks", "limit", "--json")
+    done = volbal(*arguments)
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    assert run["ticks"] == "limit"
+    # 100 -> 97 -> 103 -> 102, as worked in tests/domain/test_walk.py.
+    assert [fill["price"] for fill in run["fills"]] == pytest.approx([97.0, 99.91, 102.9073])
+    assert {fill["time"] for fill in run["fills"]} == {"2024-01-02"}
+    assert run["metrics"]["bracket_low"] < run["metrics"]["bracket_high"]
+    assert any("nobody knows which" in sentence for sentence in run["assumptions"])
+
+
+def test_limit_ticks_on_a_file_of_closes_are_refused_with_the_reason(tmp_path: Path) -> None:
+    done = volbal(
+        "simulate", "GOLD", "--prices", str(golden_file(tmp_path)), "--ticks", "limit"
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "nobody knows which levels the price met" in done.stderr
+    assert done.stdout == ""
+
+
 def test_undefined_metrics_are_null_with_a_reason(tmp_path: Path) -> None:
     path = tmp_path / "flat.csv"
     path.write_text("Date,Close\n2024-01-01,100\n2024-01-02,100\n2024-01-03,100\n")
@@ -114,7 +140,7 @@ def test_a_start_without_a_session_moves_inwards_and_says_so() -> None:
         (["simulate", "AAPL", "--capital", "0"], ["capital", "> 0"]),
         (["simulate", "AAPL", "--capital", "nan"], ["capital"]),
         (["simulate", "AAPL", "--stock-share", "1.5"], ["stock_share", "[0, 1]"]),
-        (["simulate", "AAPL", "--ticks", "limit"], ["ticks", "close"]),
+        (["simulate", "AAPL", "--ticks", "hourly"], ["hourly", "close, limit"]),
         (["simulate", "X", "--prices", "missing.csv"], ["missing.csv"]),
         (["optimize", "AAPL"], ["--param"]),
         (["optimize", "AAPL", "--param", "trigger_up"], ["trigger_up", "MIN:MAX:STEP"]),

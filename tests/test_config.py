@@ -32,3 +32,17 @@ def test_a_timeout_that_is_no_number_of_seconds_is_refused(text):
 
 def test_the_timeout_is_read_in_seconds():
     assert Settings.from_environment({"VOLBAL_DB_TIMEOUT": "0.5"}).busy_timeout == 0.5
+
+
+def test_another_server_may_stand_in_for_yahoo():
+    assert Settings.from_environment({}).yahoo_url == ""
+    named = Settings.from_environment({"VOLBAL_YAHOO_URL": " http://127.0.0.1:8700/ "})
+    assert named.yahoo_url == "http://127.0.0.1:8700"
+
+
+@pytest.mark.parametrize(
+    "text", ["yahoo", "ftp://host", "http://", "http://host/path", "file:///x"]
+)
+def test_what_is_no_server_cannot_stand_in_for_yahoo(text):
+    with pytest.raises(InvalidInput, match=r"VOLBAL_YAHOO_URL.*http://127\.0\.0\.1"):
+        Settings.from_environment({"VOLBAL_YAHOO_URL": text})

@@ -496,7 +496,7 @@ def test_a_port_of_another_program_is_left_alone_and_ctrl_c_stops_cleanly(
     assert process.returncode == 0
     assert rest.strip().endswith("volbal has stopped.")
     assert "Traceback" not in rest
-    assert start.is_free(port)
+    assert start.is_free("127.0.0.1", port)
 
 
 def test_two_first_starts_at_once_make_one_environment_and_one_server(

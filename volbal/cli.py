@@ -21,10 +21,10 @@ from volbal.engine.grid import Parameter, Value, exact_range
 from volbal.engine.metrics import METRIC, METRICS, rankable
 from volbal.errors import InvalidInput, VolbalError
 from volbal.formatting import metric_text, money, value_text
-from volbal.market.bundled import BundledPrices
+from volbal.market.cells import DATE_ORDERS
 from volbal.market.files import read_prices
-from volbal.market.model import PriceHistory
-from volbal.services import maintenance
+from volbal.market.model import DAILY, PriceHistory
+from volbal.services import maintenance, price_commands
 from volbal.services.research import (
     BENCHMARKS,
     Optimization,
@@ -101,14 +101,52 @@ def _parser() -> _Parser:
     back.add_argument("backup", nargs="?", help="a name or file; without it they are listed")
     back.set_defaults(run=_restore)
 
+    _add_prices(commands)
+
     warm_up = commands.add_parser("warm-up", help="compile the kernel into its cache")
     warm_up.set_defaults(run=_warm_up)
     return parser
 
 
+def _add_prices(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    prices = commands.add_parser("prices", help="list, fetch, import or delete stored prices")
+    actions = prices.add_subparsers(required=True, metavar="ACTION", parser_class=_Parser)
+
+    listed = actions.add_parser("list", help="what is stored and bundled, and how old it is")
+    listed.set_defaults(run=_prices_list)
+
+    fetched = actions.add_parser("refresh", help="fetch what is new from Yahoo")
+    fetched.add_argument("symbols", nargs="*", metavar="SYMBOL", help="else all fetched before")
+    _add_interval(fetched)
+    fetched.set_defaults(run=_prices_refresh)
+
+    imported = actions.add_parser("import", help="store a CSV or Parquet file of prices")
+    imported.add_argument("file", type=Path, metavar="FILE")
+    imported.add_argument("symbol", nargs="?", metavar="SYMBOL", help="else the file's name")
+    _add_date_order(imported)
+    imported.set_defaults(run=_prices_import)
+
+    deleted = actions.add_parser("delete", help="forget the stored prices of a symbol")
+    deleted.add_argument("symbol", metavar="SYMBOL")
+    _add_interval(deleted)
+    deleted.set_defaults(run=_prices_delete)
+
+
+def _add_interval(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--interval", default=DAILY, help="1d, 1h, 30m, 15m, 5m or 1m (1d)")
+
+
+def _add_date_order(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--dates", choices=DATE_ORDERS, help="of a file's dates such as 03/04/2020"
+    )
+
+
 def _add_setup(command: argparse.ArgumentParser) -> None:
-    command.add_argument("symbol", help="a bundled symbol, or any name for --prices")
+    command.add_argument("symbol", help="a stored or bundled symbol, or any name for --prices")
     command.add_argument("--prices", type=Path, metavar="FILE", help="CSV or Parquet of bars")
+    _add_date_order(command)
+    _add_interval(command)
     command.add_argument("--policy", type=Path, metavar="FILE", help="policy as .json or .toml")
     command.add_argument(
         "--set",
@@ -123,7 +161,11 @@ def _add_setup(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--stock-share", type=float, default=0.5, help="of the capital at the start (0.5)"
     )
-    command.add_argument("--ticks", default="close", help="tick model (close)")
+    command.add_argument(
+        "--ticks",
+        default="close",
+        help="what the rule sees: close, each bar's close; limit, resting orders within bars too",
+    )
     command.add_argument(
         "--pay-lag-days",
         type=int,
@@ -205,10 +247,43 @@ def _restore(options: argparse.Namespace) -> int:
     return 0
 
 
+def _prices_list(options: argparse.Namespace) -> int:
+    rows = price_commands.list_text(Settings.from_environment(), date.today())
+    print("\n".join(_table(rows, text_columns=(0, 1, 2, 3, 8))))
+    return 0
+
+
+def _prices_refresh(options: argparse.Namespace) -> int:
+    failed = False
+    for sentence, is_failure in price_commands.refreshed(
+        Settings.from_environment(), options.symbols, options.interval
+    ):
+        print(sentence, file=sys.stderr if is_failure else sys.stdout, flush=True)
+        failed = failed or is_failure
+    return BAD_INPUT if failed else 0
+
+
+def _prices_import(options: argparse.Namespace) -> int:
+    symbol = options.symbol or options.file.stem
+    settings = Settings.from_environment()
+    print(price_commands.import_text(settings, options.file, symbol, options.dates))
+    return 0
+
+
+def _prices_delete(options: argparse.Namespace) -> int:
+    settings = Settings.from_environment()
+    print(price_commands.delete_text(settings, options.symbol, options.interval))
+    return 0
+
+
 def _history(options: argparse.Namespace) -> PriceHistory:
     if options.prices:
-        return read_prices(options.prices, options.symbol)
-    return BundledPrices().history(options.symbol)
+        return read_prices(options.prices, options.symbol, options.dates)
+    settings = Settings.from_environment()
+    found, problem = price_commands.known_history(settings, options.symbol, options.interval)
+    if problem:
+        print(f"volbal: {problem}", file=sys.stderr)
+    return found
 
 
 def _setup(options: argparse.Namespace) -> Setup:
@@ -385,7 +460,7 @@ def _optimization_json(result: Optimization, metric: str, best: int) -> dict[str
         "symbol": history.symbol,
         "start": history.first_date.isoformat(),
         "end": history.last_date.isoformat(),
-        "ticks": result.prepared.setup.ticks,
+        "ticks": ",".join(grid.tick_models),
         "metric": metric,
         "direction": METRIC[metric].direction,
         "total": len(cells),

@@ -72,3 +72,8 @@ def _server(text: str) -> str:
             "VOLBAL_YAHOO_URL", f"got {text!r}", "use a server such as http://127.0.0.1:8700"
         )
     return address
+
+
+def api_token(environment: Mapping[str, str] = os.environ) -> str | None:
+    """What every request must know (``VOLBAL_API_TOKEN``); None: only this machine may ask."""
+    return environment.get("VOLBAL_API_TOKEN", "").strip() or None

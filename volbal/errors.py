@@ -4,6 +4,8 @@
     ├── InvalidInput             a value the user gave cannot be used (HTTP 422, CLI exit 2)
     │   ├── InvalidPrices        rows of a price series (market.validation)
     │   │   └── UnadjustedPrices a split shows in them
+    │   ├── AmbiguousDates       of a file: day or month first? (market.cells)
+    │   ├── StoredMeanwhile      other prices than at the preview (services.price_import)
     │   ├── PositionClosed       archived: it takes nothing new (domain.position)
     │   └── DividendNotAccrued   paid before its ex-date came (domain.dividends)
     ├── PriceUnavailable         no source can give the prices asked for (HTTP 503)
@@ -12,6 +14,7 @@
     ├── PositionNotFound, OrderNotFound, DividendNotFound (HTTP 404)
     ├── Refused                  leaves one `refused` event (domain.ledger; HTTP 409)
     │   ├── IdempotencyConflict, OrderOpen, Overfill, DailyOrderCap, GuardrailBreach
+    │   ├── ProposalOutdated
     │   ├── OrderClosed
     │   └── InsufficientCash, InsufficientShares
     ├── DatabaseBusy             another program holds the file (storage.startup; HTTP 503)

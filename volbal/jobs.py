@@ -1,17 +1,159 @@
-"""Work in parallel: the chunks of a grid on all cores. The only importer of joblib."""
+"""Work in parallel: the chunks of a grid on all cores or a Dask cluster.
 
+The only importer of joblib and distributed.
+"""
+
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from volbal.engine.grid import Chunk, Grid, chunks, evaluate
-from volbal.engine.paths import Floats, Paths
+from volbal.engine.paths import Floats, Ints, Paths
+from volbal.errors import VolbalError
 
 SMALL = 300_000_000
 """Bar-steps below which threads of this process finish before worker processes have started."""
+
+CONNECT_SECONDS = 10
+MOST_DEATHS = 5
+"""Deaths of workers in a row, without a task done between them, after which it is given up."""
+
+
+class WorkersLost(VolbalError):
+    """Worker processes die again and again, as where memory is short."""
+
+    code = "workers_lost"
+
+    def __init__(self, deaths: int, cause: BaseException) -> None:
+        super().__init__(
+            f"{deaths} times in a row a worker process died before it finished anything "
+            f"({type(cause).__name__}); free memory or give fewer workers, then resume."
+        )
+
+
+class DaskUnavailable(VolbalError):
+    """The Dask cluster that VOLBAL_DASK_SCHEDULER names cannot be used."""
+
+    code = "dask_unavailable"
+
+    def __init__(self, address: str, problem: str) -> None:
+        super().__init__(
+            f"VOLBAL_DASK_SCHEDULER is {address}: {problem}. Start the cluster (see the README) "
+            "and resume, or unset it to work on this machine."
+        )
+
+
+class TaskFailed(Exception):
+    """A task raised an error: a bug, or a worker that lacks what it needs."""
+
+    def __init__(self, cells: int, problem: str) -> None:
+        super().__init__(cells, problem)
+        self.cells = cells
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+class Task(NamedTuple):
+    """Cells of a grid to simulate on `paths`; key: what the caller knows it by."""
+
+    key: int
+    grid: Grid
+    cells: Ints
+    paths: Paths
+
+
+def evaluate_tasks(
+    tasks: Sequence[Task], *, workers: int | None = None, dask: str = ""
+) -> Iterator[tuple[int, Floats]]:
+    """Yield the key and the metrics of every task, as they get ready, in any order.
+
+    Little work runs in threads of this process (the kernel releases the interpreter lock), more
+    in loky worker processes, or in the workers of the Dask scheduler at `dask`. Where it runs and
+    with how many workers changes no bit of the results. Tasks of a worker that dies are done by
+    another one. Closing the iterator cancels what has not started. Raises TaskFailed, WorkersLost,
+    DaskUnavailable.
+    """
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    left = {task.key: task for task in tasks}
+    deaths = 0
+    with _placed(tasks, workers, dask) as options:
+        while left:
+            try:
+                for key, values in _in_parallel(list(left.values()), options):
+                    del left[key]
+                    deaths = 0
+                    yield key, values
+            except BrokenProcessPool as error:  # what its workers had in hand is done again
+                deaths += 1
+                if deaths == MOST_DEATHS:
+                    raise WorkersLost(deaths, error) from error
+
+
+def _in_parallel(tasks: Sequence[Task], options: Mapping[str, Any]) -> Iterator[tuple[int, Floats]]:
+    from joblib import Parallel, delayed
+
+    parallel = Parallel(
+        return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs", **options
+    )
+    found = parallel(delayed(_evaluate_task)(task) for task in tasks)
+    try:
+        yield from found
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that work was cancelled is no news here
+            found.close()
+
+
+def _evaluate_task(task: Task) -> tuple[int, Floats]:
+    try:
+        return task.key, evaluate(task.grid, task.cells, task.paths)
+    except Exception as error:
+        raise TaskFailed(len(task.cells), f"{type(error).__name__}: {error}") from error
+
+
+@contextlib.contextmanager
+def _placed(tasks: Sequence[Task], workers: int | None, dask: str) -> Iterator[dict[str, Any]]:
+    """Where the tasks run, as arguments of joblib.Parallel."""
+    steps = sum(len(task.cells) * task.paths.steps for task in tasks)
+    number = {"n_jobs": workers or os.cpu_count() or 1}
+    if dask:
+        with _cluster(dask):
+            yield {"backend": "dask"}
+    elif steps <= SMALL:
+        yield {"backend": "threading", **number}
+    else:
+        yield {
+            "backend": "loky", "initializer": _die_with_parent, "initargs": (os.getpid(),), **number
+        }  # fmt: skip
+
+
+@contextlib.contextmanager
+def _cluster(address: str) -> Iterator[None]:
+    """A connection to the Dask scheduler, which joblib's dask backend finds by itself."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise DaskUnavailable(address, "the package is missing (pip install distributed)") from None
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]  # its stubs are partial
+    except (OSError, ValueError, TimeoutError) as error:
+        raise DaskUnavailable(address, f"no scheduler answers there ({error})") from error
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        yield
+    except TimeoutError as error:
+        raise DaskUnavailable(address, "the scheduler has no workers") from error
+    finally:
+        client.close()  # type: ignore[no-untyped-call]  # the same
 
 
 def evaluate_grid(

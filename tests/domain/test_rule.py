@@ -434,7 +434,7 @@ def test_the_oracle_has_the_golden_run_too():
     fills = simulate(GOLDEN_CLOSES, days, {}, 10_000, "0.5").fills
     sides = [1 if tick.order.action == "BUY" else -1 for tick in fills]
     assert [
-        (float(round(side * tick.order.quantity, 5)), tick.close, float(round(tick.cash, 5)))
+        (float(round(side * tick.order.quantity, 5)), tick.price, float(round(tick.cash, 5)))
         for side, tick in zip(sides, fills, strict=True)
     ] == GOLDEN_FILLS
 

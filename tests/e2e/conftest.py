@@ -2,17 +2,28 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    FloatRect,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
+from yahoo_server import serving
 
 expect.set_options(timeout=15_000)  # a busy machine must not fail a test
 
@@ -50,18 +61,17 @@ def wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> 
     raise AssertionError(f"the server did not start:\n{log.read_text(encoding='utf-8')}")
 
 
-@pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of volbal, started as a user starts it."""
-    port, folder = free_port(), tmp_path_factory.mktemp("server")
-    log, records = folder / "server.log", str(folder / "volbal.duckdb")
+@contextmanager
+def served(records: Path, **environment: str) -> Iterator[str]:
+    """Address of volbal over the file `records`, started as a user starts it."""
+    port, log = free_port(), records.with_name("server.log")
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     options = ["--server.port", str(port), "--server.headless", "true"]
     with log.open("wb") as output:
         server = subprocess.Popen(
             command + options,
             cwd=ROOT,
-            env=os.environ | {"VOLBAL_DB": records},
+            env=os.environ | {"VOLBAL_DB": str(records)} | environment,
             stdout=output,
             stderr=output,
         )
@@ -71,6 +81,30 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         finally:
             server.terminate()
             server.wait(15)
+
+
+@pytest.fixture(scope="session")
+def yahoo_url() -> Iterator[str]:
+    """Address of a server that speaks for Yahoo and has the bundled prices."""
+    with serving() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory, yahoo_url: str) -> Iterator[str]:
+    """Address of volbal without any position."""
+    records = tmp_path_factory.mktemp("server") / "volbal.duckdb"
+    with served(records, VOLBAL_YAHOO_URL=yahoo_url) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def book_url(large_book: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of volbal over a large book."""
+    records = tmp_path_factory.mktemp("book") / "volbal.duckdb"
+    shutil.copy(large_book, records)
+    with served(records) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +119,20 @@ def browser(chromium_path: str) -> Iterator[Browser]:
 def windows(browser: Browser) -> dict[bool, BrowserContext]:
     """A light and a dark browser (by dark), which keep the app's scripts from test to test."""
     return {dark: browser.new_context(color_scheme=scheme) for dark, scheme in SCHEMES.items()}
+
+
+def place_of(drawn: Locator) -> FloatRect:
+    """Where an element is in the window, once the page has been drawn to its end.
+
+    Until then Streamlit may exchange it for another one that looks the same.
+    """
+    app = drawn.page.get_by_test_id("stApp")
+    expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+    expect(drawn).to_be_visible()
+    drawn.evaluate("element => element.scrollIntoView({block: 'center'})")
+    box = drawn.bounding_box()
+    assert box is not None
+    return box
 
 
 Visitor = Callable[..., Page]

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import place_of
 from playwright.sync_api import Locator, Page, expect
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
@@ -38,7 +39,7 @@ def test_the_example_fits_the_screen_in_both_themes(
     visit, name: str, size: str, dark: bool
 ) -> None:
     width, height = SIZES[size]
-    page = visit("/" if name == "simulate" else "/optimize", width, height, dark)
+    page = visit(f"/{name}", width, height, dark)
     wait_until_drawn(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     ARTIFACTS.mkdir(exist_ok=True)
@@ -82,10 +83,7 @@ def test_clicking_a_cell_shows_its_simulation_and_the_url_keeps_it(visit) -> Non
 def test_a_row_of_the_ranking_selects_its_cell_and_the_heatmap_takes_over_again(visit) -> None:
     page = visit("/optimize?cell=30")
     wait_until_drawn(page)
-    table = page.get_by_test_id("stDataFrame").first
-    table.scroll_into_view_if_needed()
-    box = table.bounding_box()
-    assert box is not None
+    box = place_of(page.get_by_test_id("stDataFrame").first)
     # The grid is a canvas: the checkbox of the third row, rows being 35 pixels high.
     page.mouse.click(box["x"] + 17, box["y"] + 3 * 35 + 17)
     expect(page.get_by_text("Trigger threshold 0.01 · Rebalance ratio 1.25")).to_be_visible()
@@ -109,7 +107,7 @@ def test_ranges_are_edited_and_run_from_the_keyboard(visit) -> None:
 
 
 def test_a_typed_value_changes_the_result_and_back_undoes_it(visit) -> None:
-    page = visit("/")
+    page = visit("/simulate")
     wait_until_drawn(page)
     before = figure(page, "Final value").inner_text()
     trigger = page.get_by_role("spinbutton", name="Trigger up (sell)")
@@ -134,6 +132,7 @@ def test_on_a_phone_the_form_opens_and_closes(visit) -> None:
     run = page.get_by_role("button", name="Run", exact=True)
     expect(run).not_to_be_in_viewport()
     page.get_by_test_id("stExpandSidebarButton").click()
+    run.scroll_into_view_if_needed()  # on a phone the pages come first
     expect(run).to_be_in_viewport()
     page.wait_for_timeout(500)
     page.screenshot(path=ARTIFACTS / "optimize-phone-form.png")

@@ -2,9 +2,20 @@
 
 import numpy as np
 import pytest
+from samples import random_sample
 
 from volbal.domain.policy import Policy
-from volbal.engine.grid import Grid, Parameter, chunks, evaluate, exact_range, valid
+from volbal.engine import simulation
+from volbal.engine.grid import (
+    Grid,
+    Parameter,
+    chunks,
+    evaluate,
+    evaluate_blocks,
+    exact_range,
+    valid,
+)
+from volbal.engine.metrics import METRICS
 from volbal.engine.paths import Paths, price_path
 from volbal.errors import InvalidInput
 
@@ -134,3 +145,65 @@ def test_any_cells_in_any_order_get_what_they_get_in_the_whole_grid() -> None:
     whole = evaluate(grid, np.arange(len(grid)), three_closes())
     some = np.array([88, 3, 41, 4])
     assert evaluate(grid, some, three_closes()).tobytes() == whole[:, some].tobytes()
+
+
+def both_models() -> tuple[Grid, Paths]:
+    """A grid over the policy and the tick model, on a path with dividends and interest."""
+    sample = random_sample(np.random.default_rng(8), days=90)
+    policy = Policy(cash_rate=0.03, min_notional=0.0)
+    grid = Grid(
+        policy,
+        (exact_range("trigger_threshold", "0.005", "0.05", "0.005"),
+         Parameter("ticks", ("limit", "close")), Parameter("min_stock_share", (0.2, 0.8))),
+    )  # fmt: skip
+    by_ticks = {"close": sample.path, "limit": sample.limit_path}
+    return grid, Paths(by_ticks, 10_000.0, 0.5)
+
+
+def test_the_tick_model_is_a_parameter_like_any_other() -> None:
+    grid, paths = both_models()
+    assert grid.tick_models == ("limit", "close")
+    results = evaluate(grid, np.arange(len(grid)), paths)
+    for cell_id in range(0, len(grid), 2):
+        ticks, policy = grid.cell_ticks(cell_id), grid.cell_policy(cell_id)
+        assert grid.cell(cell_id)["ticks"] == ticks
+        path, start = paths.by_ticks[ticks], paths.start(ticks)
+        mirrored = simulation.record(path.mirrored, policy.terms, *start)
+        run = simulation.record(path, policy.terms, *start)
+        wanted = simulation.metrics(run, mirrored if ticks == "limit" else None)
+        expected = [wanted[metric.name] for metric in METRICS]
+        np.testing.assert_allclose(results[:, cell_id], expected, rtol=1e-11, atol=1e-11)
+
+
+def test_a_grid_that_does_not_sweep_the_tick_model_has_the_one_it_is_given() -> None:
+    values = (Parameter("trigger_up", (0.02, 0.04)),)
+    assert Grid(Policy(), values).tick_models == ("close",)
+    assert Grid(Policy(), values, "limit").cell_ticks(1) == "limit"
+    with pytest.raises(InvalidInput, match="'hourly' is unknown; choose from close, limit"):
+        Grid(Policy(), values, "hourly")
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 16])
+def test_block_moments_are_those_of_the_recorded_daily_excess(blocks: int) -> None:
+    grid, paths = both_models()
+    moments = evaluate_blocks(grid, np.arange(len(grid)), paths, blocks)
+    for cell_id in range(0, len(grid), 2):
+        ticks = grid.cell_ticks(cell_id)
+        run = simulation.record(
+            paths.by_ticks[ticks], grid.cell_policy(cell_id).terms, *paths.start(ticks)
+        )
+        equity = run.daily_equity
+        excess = equity[1:] / equity[:-1] - 1.0 - simulation.matched_returns(run)
+        parts = np.split(excess, np.arange(1, blocks) * len(excess) // blocks)
+        assert moments.days[:, cell_id].tolist() == [len(part) for part in parts]
+        means = [part.mean() for part in parts]
+        squares = [((part - part.mean()) ** 2).sum() for part in parts]
+        np.testing.assert_allclose(moments.mean[:, cell_id], means, rtol=1e-9, atol=1e-15)
+        np.testing.assert_allclose(moments.squares[:, cell_id], squares, rtol=1e-9, atol=1e-15)
+    assert np.isnan(moments.mean[:, 1]).all()
+
+
+def test_more_blocks_than_days_are_refused() -> None:
+    grid = Grid(Policy(), (Parameter("trigger_up", (0.02, 0.04)),))
+    with pytest.raises(InvalidInput, match="3 blocks of 2 days"):
+        evaluate_blocks(grid, np.arange(2), three_closes(), 3)

@@ -21,9 +21,11 @@ def many_terms(count: int, seed: int = 0) -> np.ndarray:
     return np.array([Policy(**random_policy(rng)).terms for _ in range(count)]).T
 
 
+@pytest.mark.parametrize("ticks", ["close", "limit"])
 @pytest.mark.parametrize("pieces", [1, 7, 63, 64, 65, 200])
-def test_batch_size_never_changes_a_bit(pieces: int) -> None:
-    path = random_sample(np.random.default_rng(5)).path
+def test_batch_size_never_changes_a_bit(pieces: int, ticks: str) -> None:
+    sample = random_sample(np.random.default_rng(5))
+    path = sample.limit_path if ticks == "limit" else sample.path
     terms = many_terms(200)
     whole = replay(path, terms, 40.0, 5_000.0)
     parts = [
@@ -49,13 +51,18 @@ def test_metrics_of_a_cell_do_not_depend_on_its_neighbours() -> None:
 )
 def test_lanes_are_compiled_to_vector_instructions() -> None:
     kernel.warm_up()
-    fresh = numba.njit(nogil=True, error_model="numpy")(kernel._replay.py_func)
-    fresh.compile(kernel._replay.signatures[0])
+    # The lane loops hold this many divisions; a handful of scalar ones stands once per day.
+    assert_vector_code(kernel._replay, 10)
+    assert_vector_code(kernel._walk, 9)
+
+
+def assert_vector_code(compiled: Any, divisions: int) -> None:
+    fresh = numba.njit(nogil=True, error_model="numpy")(compiled.py_func)
+    fresh.compile(compiled.signatures[0])
     (assembly,) = fresh.inspect_asm().values()
     vector = len(re.findall(r"vdivpd\s.*[yz]mm|\sdivpd\s", assembly))
     scalar = len(re.findall(r"v?divsd\s", assembly))
-    # The lane loops hold over ten divisions; a handful of scalar ones stands once per day.
-    assert vector >= 10, f"only {vector} vector divisions: the lane loops are not vectorised"
+    assert vector >= divisions, f"only {vector} vector divisions: the lane loops are not vectorised"
     assert scalar <= 6, f"{scalar} scalar divisions: a lane loop fell back to scalar code"
 
 

@@ -26,7 +26,7 @@ def recording(request: pytest.FixtureRequest) -> Recording:
 
 
 def daily_equity(recording: Recording) -> pd.Series:
-    times = pd.DatetimeIndex(recording.path.times[recording.day_marks])
+    times = pd.DatetimeIndex(recording.times[recording.day_marks])
     return pd.Series(recording.daily_equity, index=times)
 
 

@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from volbal.engine.paths import Dividend, price_path
+from volbal.engine.paths import Bars, Dividend, limit_path, price_path
 from volbal.errors import InvalidInput
 
 
@@ -73,3 +73,39 @@ def test_series_that_cannot_be_replayed_are_refused(
 ) -> None:
     with pytest.raises(InvalidInput, match=r"^prices: "):
         price_path(daily(*times), np.array(prices))
+
+
+def test_limit_path_has_open_and_close_of_every_bar_and_the_extremes_between() -> None:
+    times = daily("2024-01-01", "2024-01-02", "2024-01-03")
+    bars = Bars(*np.array([[10, 12, 9, 11], [11, 13, 8, 10], [10, 11, 9, 10]], dtype=float).T)
+    path = limit_path(times, bars)
+    assert path.price.tolist() == [10, 11, 11, 10, 10, 10]
+    assert path.walked.tolist() == [False, True] * 3
+    # A bar that closes at or above its open goes over its low first, else over its high.
+    assert path.first[path.walked].tolist() == [9, 13, 9]
+    assert path.second[path.walked].tolist() == [12, 8, 11]
+    assert path.mirrored.first[path.walked].tolist() == [12, 8, 11]
+    assert path.day_marks.tolist() == [0, 1, 3, 5]
+    assert path.days.price == pytest.approx([0.1, 10 / 11 - 1, 0.0])
+    assert not path.starts_at_day_end
+
+
+def test_limit_path_goes_as_far_as_open_and_close_where_sources_round_the_extremes() -> None:
+    bars = Bars(*np.array([[10.0000004, 10.0, 9.0, 9.5], [9.5, 9.6, 9.5, 9.4999999]]).T)
+    path = limit_path(daily("2024-01-01", "2024-01-02"), bars)
+    assert path.first[1] == 10.0000004
+    assert path.second[3] == 9.4999999
+
+
+def test_limit_dividends_fall_on_the_open_and_are_paid_a_tick_later_at_the_earliest() -> None:
+    times = daily("2024-01-01", "2024-01-02", "2024-01-03")
+    bars = Bars(*np.full((4, 3), 10.0))
+    same_day = Dividend(date(2024, 1, 2), 1.0, date(2024, 1, 2))
+    placed = limit_path(times, bars, [same_day]).dividends
+    assert (placed.ex_tick.tolist(), placed.pay_tick.tolist()) == ([2], [3])
+
+
+def test_limit_path_refuses_bars_without_prices() -> None:
+    bars = Bars(np.array([10.0, np.nan]), *np.full((3, 2), 10.0))
+    with pytest.raises(InvalidInput, match="not all are finite"):
+        limit_path(daily("2024-01-01", "2024-01-02"), bars)

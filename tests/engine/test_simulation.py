@@ -41,11 +41,42 @@ def test_recording_agrees_with_the_decimal_oracle_on_random_paths_and_policies(s
         assert_same_metrics(simulation.metrics(ours), theirs.metrics, sample)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_limit_ticks_agree_with_the_decimal_oracle_on_random_bars_and_policies(seed: int) -> None:
+    rng = np.random.default_rng(500 + seed)
+    within_bars = 0
+    for _ in range(40):
+        sample = random_sample(rng, days=40)
+        policy = Policy(**sample.policy).terms
+        paths = sample.limit_path, sample.limit_path.mirrored
+        ours = [simulation.record(path, policy, *sample.limit_start) for path in paths]
+        theirs = [
+            oracle.simulate_limit(
+                sample.bars,
+                sample.dates,
+                sample.policy,
+                sample.capital,
+                sample.stock_share,
+                mirrored=mirrored,
+                dividends=sample.dividends,
+            )
+            for mirrored in (False, True)
+        ]
+        for mine, other in zip(ours, theirs, strict=True):
+            assert_same_fills(mine, other, sample)
+            assert_same_states(mine, other, sample)
+            within_bars += len(mine.ticks) - mine.path.ticks
+        both = [run.metrics["cagr"] for run in theirs]
+        bracket = {"bracket_low": min(both), "bracket_high": max(both)}
+        assert_same_metrics(simulation.metrics(*ours), theirs[0].metrics | bracket, sample)
+    assert within_bars > 1_000
+
+
 def assert_same_fills(ours: Recording, theirs: oracle.OracleRun, sample: Sample) -> None:
     expected = [
         (i, t.order.action, t.order) for i, t in enumerate(theirs.ticks) if t.order.quantity > 0
     ]
-    sides = [(fill.tick, "BUY" if fill.quantity > 0 else "SELL") for fill in ours.fills]
+    sides = [(fill.at, "BUY" if fill.quantity > 0 else "SELL") for fill in ours.fills]
     assert sides == [(tick, action) for tick, action, _ in expected], sample
     for fill, (_, _, order) in zip(ours.fills, expected, strict=True):
         assert abs(fill.quantity) == pytest.approx(float(order.quantity), rel=1e-9), sample
@@ -54,7 +85,7 @@ def assert_same_fills(ours: Recording, theirs: oracle.OracleRun, sample: Sample)
 
 
 def assert_same_states(ours: Recording, theirs: oracle.OracleRun, sample: Sample) -> None:
-    for name in ("shares", "cash", "receivable", "anchor", "equity", "stock_share"):
+    for name in ("price", "shares", "cash", "receivable", "anchor", "equity", "stock_share"):
         expected = np.array([float(getattr(tick, name)) for tick in theirs.ticks])
         scale = np.maximum(1.0, np.abs(expected).max())
         np.testing.assert_allclose(
@@ -71,26 +102,35 @@ def assert_same_metrics(ours: dict[str, float], theirs: dict[str, object], sampl
             assert ours[name] == pytest.approx(wanted, rel=1e-8, abs=1e-10), (name, sample)
 
 
+@pytest.mark.parametrize("ticks", ["close", "limit"])
 @pytest.mark.parametrize("seed", range(5))
 def test_streamed_fills_are_bit_equal_to_recorded_ones_and_metrics_agree_to_1e_12(
-    seed: int,
+    seed: int, ticks: str
 ) -> None:
     rng = np.random.default_rng(1000 + seed)
     for _ in range(60):
         sample = random_sample(rng)
-        terms = np.array([Policy(**sample.policy).terms]).T
-        ended = replay(sample.path, terms, *sample.start)
-        streamed = streamed_metrics(sample.path, terms, ended, *sample.start)
-        recording = recorded(sample)
+        path = sample.limit_path if ticks == "limit" else sample.path
+        start = sample.limit_start if ticks == "limit" else sample.start
+        policy = Policy(**sample.policy).terms
+        terms = np.array([policy]).T
+        ended = replay(path, terms, *start)
+        recording = simulation.record(path, policy, *start)
         state = dict(zip(STATE, ended[:, 0], strict=True))
         assert state["shares"] == recording.shares[-1]
         assert state["cash"] == recording.cash[-1]
         assert state["receivable"] == recording.receivable[-1]
         assert state["anchor"] == recording.anchor[-1]
         assert state["fills"] == len(recording.fills)
+        assert state["levels_asked"] == len(recording.ticks) - path.ticks
         assert state["bought"] == _summed(recording, +1.0)
         assert state["sold"] == _summed(recording, -1.0)
-        assert_metrics_close(streamed, simulation.metrics(recording), sample)
+        mirrored = recorded_mirrored = None
+        if ticks == "limit":
+            mirrored = replay(path.mirrored, terms, *start)
+            recorded_mirrored = simulation.record(path.mirrored, policy, *start)
+        streamed = streamed_metrics(path, terms, ended, *start, mirrored)
+        assert_metrics_close(streamed, simulation.metrics(recording, recorded_mirrored), sample)
 
 
 def _summed(recording: Recording, side: float) -> float:

@@ -5,7 +5,7 @@ import pytest
 
 from volbal.errors import InvalidInput
 from volbal.market.bundled import BundledPrices
-from volbal.market.files import read_prices
+from volbal.market.files import Actions, AmbiguousDates, read_bytes, read_prices
 from volbal.market.validation import InvalidPrices, UnadjustedPrices
 
 ASKED = (
@@ -210,8 +210,9 @@ def test_weekly_bars_are_noted(read):
         ("2020-01-03,null", "Close is empty"),
         ("2020-01-03,abc", "Close 'abc' is no number such as 1234.5"),
         ("2020-01-03,1_0", "Close '1_0' is no number such as 1234.5"),
-        ('2020-01-03,"1,234.5"', "Close '1,234.5' is no number such as 1234.5"),
-        ("2020-01-03,$11", "Close '$11' is no number such as 1234.5"),
+        ('2020-01-03,"1,234"', "Close '1,234' can be 1234 or 1.234; write it without the comma"),
+        ('2020-01-03,"1,23.5"', "Close '1,23.5' is no number such as 1234.5"),
+        ("2020-01-03,11$", "Close '11$' is no number such as 1234.5"),
         ("2020-01-03,inf", "close inf is not a price above 0"),
         ("2020-01-03,0", "close 0 is not a price above 0"),
         (",11", "Date is empty"),
@@ -219,7 +220,7 @@ def test_weekly_bars_are_noted(read):
         ("20200103,11", "Date '20200103' is no ISO date such as 2020-01-31"),
         ("2020-02-30,11", "Date '2020-02-30' is no ISO date such as 2020-01-31"),
         ("2020-01-02,11", "2020-01-02 appears twice"),
-        ("2020-01-01,11", "2020-01-01 stands after 2020-01-02, dates must rise"),
+        ("2020-01-01,11\n2020-01-03,11", "2020-01-01 stands after 2020-01-02, dates must rise"),
         ("2020-01-03,11,12", "cell count 3 differs from the header's 2"),
         ("2020-01-03", "cell count 1 differs from the header's 2"),
     ],
@@ -290,7 +291,7 @@ def test_split_adjusted_prices_over_the_same_split_are_taken(read):
     [
         ("Day,Close\n2020-01-02,1\n", "has no column Date, only 'day', 'close'"),
         ("Date,Adj Close\n2020-01-02,1\n", "has no column Close, only 'date', 'adj close'"),
-        ("Date;Close\n2020-01-02;1\n", "has no column Date and no column Close, only 'date;close'"),
+        ("Date|Close\n2020-01-02|1\n", "has no column Date and no column Close, only 'date|close'"),
         ("", "has no row of prices"),
         ("Date,Close\n", "has no row of prices"),
     ],
@@ -340,3 +341,148 @@ def test_a_path_without_a_file_is_refused(tmp_path, make_folder):
 
 def test_the_ending_counts_in_any_case(read):
     assert len(read("Date,Close\n2020-01-02,1\n", "KO.CSV").bars) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("31.01.2020", "3.2.2020"),
+        ("31/01/2020", "03/02/2020"),
+        ("01/31/2020", "02/03/2020"),
+        ("31-1-2020", "3-2-2020"),
+        ("2020/01/31", "2020/2/3"),
+        ("20200131", "20200203"),
+        ("31.01.2020 16:00", "03.02.2020 16:00"),
+    ],
+)
+def test_dates_are_read_in_the_form_of_the_file(read, first, second):
+    found = read(f"Date,Close\n{first},10\n{second},11\n")
+    assert [str(day.date()) for day in found.bars.index] == ["2020-01-31", "2020-02-03"]
+
+
+def test_a_row_that_tells_the_order_may_stand_anywhere(read):
+    found = read("Date,Close\n03/04/2020,10\n06/04/2020,11\n14/04/2020,12\n")
+    assert [str(day.date()) for day in found.bars.index] == [
+        "2020-04-03",
+        "2020-04-06",
+        "2020-04-14",
+    ]
+
+
+def test_dates_that_can_mean_two_days_are_asked_about_and_then_read_as_told(tmp_path):
+    path = tmp_path / "ko.csv"
+    path.write_text("Date,Close\n03/04/2020,10\n06/04/2020,11\n")
+    with pytest.raises(AmbiguousDates) as asked:
+        read_prices(path, "KO")
+    assert str(asked.value) == (
+        "dates: the dates of ko.csv, such as 03/04/2020, can be read day first or month first; "
+        "say which it is, 'day first' or 'month first'."
+    )
+    by_day = read_prices(path, "KO", "day first").bars.index
+    by_month = read_prices(path, "KO", "month first").bars.index
+    assert [str(day.date()) for day in by_day] == ["2020-04-03", "2020-04-06"]
+    assert [str(day.date()) for day in by_month] == ["2020-03-04", "2020-06-04"]
+
+
+def test_a_date_against_the_order_told_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "ko.csv"
+    path.write_text("Date,Close\n03/04/2020,10\n14/04/2020,11\n")
+    with pytest.raises(InvalidPrices, match="line 3: Date '14/04/2020' is no date such as 01/31"):
+        read_prices(path, "KO", "month first")
+
+
+def test_a_date_of_another_form_than_the_first_is_refused(refusal):
+    sentence = refusal("Date,Close\n31.01.2020,10\n2020-02-03,11\n")
+    assert bad_rows(sentence) == "line 3: Date '2020-02-03' is no date such as 31.01.2020"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Date;Close;Volume\n2020-01-02;1.234,5;1.234.567\n2020-01-03;99,75;10\n",
+        "Date;Close;Volume\n2020-01-02;1234,5;1234567\n2020-01-03;99,75;10\n",
+        "Date\tClose\tVolume\n2020-01-02\t1234.5\t1,234,567\n2020-01-03\t99.75\t10\n",
+        'Date,Close,Volume\n2020-01-02,"$1,234.50","1,234,567"\n2020-01-03,$99.75,10\n',
+        'Date,Close,Volume\n2020-01-02,"1234,5",1234567\n2020-01-03,"99,75",10\n',
+    ],
+    ids=["continental", "decimal comma", "tabs", "dollars", "quoted comma"],
+)
+def test_numbers_are_read_in_the_form_of_the_file(read, text):
+    bars = read(text).bars
+    assert bars["close"].tolist() == [1234.5, 99.75]
+    assert bars["volume"].tolist() == [1234567, 10]
+
+
+def test_rows_from_new_to_old_are_turned_round_and_that_is_noted(read):
+    found = read(
+        "Date,Close,Dividends\n2020-01-06,12,0\n2020-01-03,11,0.5\n2020-01-02,10,0\n", "turned.csv"
+    )
+    assert found.bars["close"].tolist() == [10, 11, 12]
+    assert found.dividends["ex_date"].tolist() == [pd.Timestamp("2020-01-03")]
+    assert found.notes[0] == "the rows of turned.csv run from new to old; they were turned round"
+
+
+def test_a_bad_row_of_a_turned_file_keeps_its_line(refusal):
+    sentence = refusal("Date,Close\n2020-01-06,12\n2020-01-03,-1\n2020-01-02,10\n")
+    assert bad_rows(sentence) == "line 3: close -1 is not a price above 0"
+
+
+DOWNLOADED = (
+    "Price,Close,High,Low,Open,Volume\nTicker,KO,KO,KO,KO,KO\nDate,,,,,\n"
+    "2020-01-02,54.99,55.43,54.76,55.32,11867700\n2020-01-03,54.69,54.99,54.09,54.32,11354500\n"
+)
+
+
+def test_the_three_header_lines_of_a_yfinance_download_are_read(read):
+    found = read(DOWNLOADED)
+    assert found.bars.loc["2020-01-03"].tolist() == [54.32, 54.99, 54.09, 54.69, 11354500]
+    assert found.has_ohlc
+
+
+def test_a_download_of_several_symbols_is_refused(refusal):
+    assert refusal(DOWNLOADED.replace("Ticker,KO,KO", "Ticker,KO,PEP")) == (
+        "ko.csv holds KO, PEP; save one symbol in each file."
+    )
+
+
+def test_a_parquet_file_of_a_yfinance_download_is_read(tmp_path, read):
+    columns = pd.MultiIndex.from_product([["Close", "Open"], ["KO"]], names=["Price", "Ticker"])
+    days = pd.DatetimeIndex(["2020-01-02", "2020-01-03"], name="Date")
+    pd.DataFrame([[54.99, 55.32], [54.69, 54.32]], days, columns).to_parquet(
+        tmp_path / "ko.parquet"
+    )
+    assert read_prices(tmp_path / "ko.parquet", "KO").bars["open"].tolist() == [55.32, 54.32]
+
+
+def actions(text, name="ko.csv"):
+    found = read_bytes(name, text.encode(), "KO")
+    assert isinstance(found, Actions)
+    return found
+
+
+def test_dividends_alone_are_read_with_their_pay_dates():
+    found = actions("Ex-Date;Amount;Pay Date\n13.03.2020;0,41;01.04.2020\n12.06.2020;0,41;\n")
+    assert found.splits is None
+    assert found.dividends.to_dict("list") == {
+        "ex_date": [pd.Timestamp("2020-03-13"), pd.Timestamp("2020-06-12")],
+        "amount": [0.41, 0.41],
+        "pay_date": [pd.Timestamp("2020-04-01"), pd.NaT],
+    }
+
+
+def test_actions_as_yfinance_writes_them_are_read():
+    found = actions(
+        "Date,Dividends,Stock Splits\n2012-06-13 00:00:00-04:00,0.255,0.0\n"
+        "2012-08-13 00:00:00-04:00,0.0,2.0\n"
+    )
+    assert found.dividends["amount"].tolist() == [0.255]
+    assert found.splits.to_dict("list") == {"date": [pd.Timestamp("2012-08-13")], "ratio": [2.0]}
+
+
+def test_a_pay_date_before_its_ex_date_is_refused_with_its_line():
+    with pytest.raises(InvalidPrices, match="line 2: pay date 2020-03-01 is before the ex-date"):
+        actions("Ex-Date,Amount,Pay Date\n2020-03-13,0.41,2020-03-01\n")
+
+
+def test_actions_alone_are_no_prices(refusal):
+    assert refusal("Date,Dividends\n2020-03-13,0.41\n").startswith("ko.csv has no column Close; ")

@@ -18,6 +18,7 @@ def history(rows, dividends=(), splits=()):
     paid = pd.DataFrame(dividends, columns=["ex_date", "amount"])
     split = pd.DataFrame(splits, columns=["date", "ratio"])
     paid["ex_date"] = pd.to_datetime(paid["ex_date"]).astype("datetime64[s]")
+    paid["pay_date"] = pd.Series(pd.NaT, index=paid.index, dtype="datetime64[s]")
     split["date"] = pd.to_datetime(split["date"]).astype("datetime64[s]")
     paid["amount"], split["ratio"] = paid["amount"].astype(float), split["ratio"].astype(float)
     provenance = Provenance("test", BASIS, "1d", pd.Timestamp("2020-01-03").date())

@@ -31,7 +31,7 @@ def open_page() -> Opener:
 
     def opened(page: str, query: dict[str, str] | None = None) -> AppTest:
         app = AppTest.from_file(str(ROOT / "volbal" / "ui" / "main.py"), default_timeout=60)
-        if page != "simulate":
+        if page != "overview":
             app.run()
             app.switch_page(f"../../pages/{page}.py")
         for name, value in (query or {}).items():

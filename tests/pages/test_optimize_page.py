@@ -1,6 +1,7 @@
 """The Optimize page, run without a browser."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from urllib.parse import parse_qs
 
@@ -260,3 +261,17 @@ def test_an_invalid_cell_says_why_it_has_no_simulation(open_page) -> None:
     said = " ".join(warning.value for warning in app.warning)
     assert "cannot be simulated" in said
     assert "0.9 is not below max_stock_share 0.75" in said
+
+
+def test_the_tick_model_is_swept_and_a_cell_opens_with_its_own(open_page) -> None:
+    query = {"sweep.ticks": "close,limit", "sweep.trigger_threshold": "0.02:0.04:0.01", "cell": "4"}
+    app = open_page("optimize", query)
+    assert not app.exception
+    # Cells 0 to 2 are close, 3 to 5 limit with thresholds 0.02, 0.03, 0.04.
+    policy = Policy(trigger_up=0.03, trigger_down=0.03)
+    result = simulate(BundledPrices().history("AAPL"), policy, replace(EXAMPLE, ticks="limit"))
+    assert "**Tick model limit · Trigger threshold 0.03**" in words(app)
+    assert figure(app, "Final value") == money(result.final_equity)
+    (link,) = app.get("page_link")
+    assert parse_qs(link.proto.query_string)["ticks"] == ["limit"]
+    assert app.selectbox(key="optimize.ticks").disabled

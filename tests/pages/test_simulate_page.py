@@ -1,6 +1,7 @@
 """The Simulate page, run without a browser."""
 
 import json
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -8,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from volbal.domain.policy import PRESETS, Policy
 from volbal.engine.metrics import METRIC
-from volbal.formatting import metric_text, money
+from volbal.formatting import metric_text, money, percent
 from volbal.market.bundled import BundledPrices
 from volbal.services.research import Setup, Simulation, simulate
 from volbal.ui.components import month_cells
@@ -195,6 +196,31 @@ def test_the_form_says_which_fields_cannot_matter(open_page) -> None:
     assert "Withholding rate cannot matter here: GOOG paid no dividends" in captions
     captions = " ".join(c.value for c in open_page("simulate").sidebar.caption)
     assert "Withholding rate" not in captions
+
+
+def test_limit_ticks_are_chosen_named_bracketed_and_kept_in_the_url(open_page) -> None:
+    app = open_page("simulate")
+    app.selectbox(key="simulate.ticks").set_value("limit").run()
+    assert not app.exception
+    result = direct(Policy(), setup=replace(EXAMPLE, ticks="limit"))
+    assert_shows(app, result)
+    assert app.query_params["ticks"] == "limit"
+    captions = " ".join(caption.value for caption in app.caption)
+    ends = [percent(result.metrics[name]) for name in ("bracket_low", "bracket_high")]
+    assert f"Annual return (CAGR) from {ends[0]} to {ends[1]}" in captions
+    assert "cannot matter here: with daily close ticks" not in captions
+    words = " ".join(markdown.value for markdown in app.markdown)
+    assert "limit ticks" in words
+    assert "Within a bar the price runs from the open over the low and the high" in words
+    assert "starts at the open of 2013-01-02" in words
+
+
+def test_a_link_brings_back_its_tick_model(open_page) -> None:
+    app = open_page("simulate", {"ticks": "limit"})
+    assert_shows(app, direct(Policy(), setup=replace(EXAMPLE, ticks="limit")))
+    app = open_page("simulate", {"ticks": "hourly"})
+    assert "'hourly'" in app.warning[0].value
+    assert_shows(app, direct(Policy()))
 
 
 def test_an_undefined_metric_is_a_dash_with_its_reason(open_page) -> None:

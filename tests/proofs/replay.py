@@ -14,11 +14,13 @@ from volbal.domain.policy import SIZINGS, Policy
 from volbal.engine import simulation
 from volbal.engine.paths import Dividend, price_path
 from volbal.market.bundled import BundledPrices
+from volbal.market.sessions import calendar_of
 from volbal.services import income, positions, trading
 from volbal.storage.database import Database
 
 NEW_YORK = ZoneInfo("America/New_York")
-CLOSE = time(16)
+NYSE = calendar_of()
+assert NYSE is not None
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def random_story(seed: int, days: int) -> Story:
 def _times(first: date, days: int, ticks_a_day: int) -> list[datetime]:
     hours = (16,) if ticks_a_day == 1 else (10, 13, 16)
     working = (first + timedelta(days=number) for number in range(2 * days))
-    kept = [day for day in working if day.weekday() < 5][:days]
+    kept = [day for day in working if NYSE.is_session(day) and not NYSE.closes_early(day)][:days]
     return [datetime.combine(day, time(hour), NEW_YORK) for day in kept for hour in hours]
 
 
@@ -211,5 +213,5 @@ def real_story(symbol: str, first: date, last: date, policy: Policy) -> Story:
         )
         if first <= day.date() <= last
     ]
-    times = [datetime.combine(days[index], CLOSE, NEW_YORK) for index in kept]
+    times = [NYSE.hours(days[index])[1].astimezone(NEW_YORK) for index in kept]
     return Story(times, prices, dividends, policy, round(5000 / prices[0], 6), 5000.0)

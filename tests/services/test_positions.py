@@ -8,7 +8,7 @@ from volbal.domain.entries import InsufficientCash
 from volbal.domain.orders import OrderOpen
 from volbal.domain.position import PositionClosed, PositionNotFound
 from volbal.errors import InvalidInput
-from volbal.services import income, positions, trading, verify
+from volbal.services import income, positions, price_import, trading, verify
 from volbal.storage.database import Database
 
 
@@ -81,7 +81,9 @@ def test_a_deposit_before_any_price_waits_and_is_no_profit_later(database: Datab
 
 def test_a_deposit_before_any_price_is_valued_at_a_stored_close(database: Database) -> None:
     cell = a_cell(database, anchor_price=None)
-    positions.deposit(database, cell.position_id, 1000, NOW, close=80)
+    file = price_import.preview(database, "acme.csv", b"Date,Close\n2026-01-02,80\n", "ACME")
+    price_import.save(database, file, NOW)
+    positions.deposit(database, cell.position_id, 1000, NOW)
     assert positions.returns(database, cell.position_id).unvalued_flow == 0
     trading.evaluate(database, cell.position_id, at(88), NOW + DAY)
     # 50 · 80 + 6000 = 10,000, then 50 · 88 + 6000 = 10,400

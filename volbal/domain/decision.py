@@ -252,6 +252,7 @@ def _decision(
     balance, policy = position.balance, position.configuration.policy
     share = float(stock_share(balance, quote.price))
     anchor, asked_at = balance.anchor, circumstances.asked_at
+    buy_level, sell_level = (None, None) if anchor is None else levels(anchor, policy)
     return Decision(
         action,
         reason,
@@ -260,8 +261,8 @@ def _decision(
         (asked_at - quote.seen_at(asked_at)).total_seconds(),
         anchor,
         None if anchor is None else float(EXACT.divide(quote.price, anchor) - 1),
-        _level(anchor, -policy.trigger_down),
-        _level(anchor, policy.trigger_up),
+        buy_level,
+        sell_level,
         equity(balance, quote.price),
         share,
         share if stock_share_after is None else stock_share_after,
@@ -272,9 +273,13 @@ def _decision(
     )
 
 
-def _level(anchor: Decimal | None, distance: float) -> Decimal | None:
-    """The price at a distance from the anchor, for people; the rule compares its own."""
-    return None if anchor is None else multiplied(PRICE, anchor, 1 + Decimal(repr(distance)))
+def levels(anchor: Decimal, policy: Policy) -> tuple[Decimal, Decimal]:
+    """The prices at which it buys and sells, for people; the rule compares its own."""
+    down, up = (
+        multiplied(PRICE, anchor, 1 + Decimal(repr(distance)))
+        for distance in (-policy.trigger_down, policy.trigger_up)
+    )
+    return down, up
 
 
 def _trims(sizing: Sizing, at: float) -> tuple[Trim, ...]:

@@ -77,6 +77,18 @@ class OrderOpen(Refused):
         super().__init__(f"Order {order_id} is open; cancel or fill it before {what}.")
 
 
+class ProposalOutdated(Refused):
+    """What is approved is not what the latest evaluation proposes."""
+
+    code = "proposal_outdated"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This proposal is out of date: something has happened or been evaluated since. "
+            "Evaluate again and approve the new one."
+        )
+
+
 class GuardrailBreach(Refused):
     """A strict position does not record a fill that leaves its guardrails."""
 

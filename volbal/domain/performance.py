@@ -72,7 +72,14 @@ def time_weighted(valuations: Sequence[Valuation]) -> float | None:
 
     A period that starts with nothing earns nothing. None with fewer than two valued moments.
     """
-    growth, moments = 1.0, 0
+    steps = growth(valuations)
+    return steps[-1][1] - 1.0 if len(steps) > 1 else None
+
+
+def growth(valuations: Sequence[Valuation]) -> list[tuple[datetime, float]]:
+    """What 1 has become at each valued moment, time-weighted; 1 at the first."""
+    steps: list[tuple[datetime, float]] = []
+    worth = 1.0
     start: Decimal | None = None
     waiting = Decimal(0)
     for valuation in valuations:
@@ -80,10 +87,10 @@ def time_weighted(valuations: Sequence[Valuation]) -> float | None:
         if valuation.equity is None:
             continue
         if start is not None and start > 0:
-            growth *= float((valuation.equity - waiting) / start)
+            worth *= float((valuation.equity - waiting) / start)
         start, waiting = valuation.equity, Decimal(0)
-        moments += 1
-    return growth - 1.0 if moments > 1 else None
+        steps.append((valuation.valued_at, worth))
+    return steps
 
 
 def unvalued_flow(valuations: Sequence[Valuation]) -> Decimal:

@@ -22,6 +22,7 @@ class StudyState(StrEnum):
 class Step(StrEnum):
     """What can happen to a study."""
 
+    CHANGE = "change"
     START = "start"
     COMPLETE = "complete"
     FAIL = "fail"
@@ -31,7 +32,7 @@ class Step(StrEnum):
 
 
 TABLE: dict[StudyState, dict[Step, StudyState]] = {
-    StudyState.DRAFT: {Step.START: StudyState.RUNNING},
+    StudyState.DRAFT: {Step.CHANGE: StudyState.DRAFT, Step.START: StudyState.RUNNING},
     StudyState.RUNNING: {
         Step.COMPLETE: StudyState.COMPLETED,
         Step.FAIL: StudyState.FAILED,
@@ -56,7 +57,9 @@ class StudyNotStartable(VolbalError):
 
     def __init__(self, study_id: int, state: StudyState, step: Step) -> None:
         possible = ", ".join(TABLE[state]) or "duplicate it and start the copy"
-        super().__init__(f"Study {study_id} is {state}: it cannot {step}; possible: {possible}.")
+        super().__init__(
+            f"Study {study_id} is {state}; there is no {step} from there. Possible: {possible}."
+        )
 
 
 class StudyRunning(VolbalError):
@@ -68,10 +71,17 @@ class StudyRunning(VolbalError):
         super().__init__(f"Study {study_id} is running and cannot be {what}; cancel it first.")
 
 
+DONE = {
+    Step.CHANGE: "changed",
+    Step.START: "started again",
+    Step.RESUME: "resumed",
+}
+
+
 def after(study_id: int, state: StudyState, step: Step) -> StudyState:
     """The state that `step` leads to; raises StudyNotStartable, StudyRunning."""
     if step not in TABLE[state]:
         if state is StudyState.RUNNING:
-            raise StudyRunning(study_id, f"{step}ed" if step is Step.START else f"{step}d")
+            raise StudyRunning(study_id, DONE[step])
         raise StudyNotStartable(study_id, state, step)
     return TABLE[state][step]

@@ -1,7 +1,7 @@
 """Parameter grids: exact values, the cells they span, and what each cell's policy is."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -19,8 +19,8 @@ from volbal.domain.policy import (
 )
 from volbal.domain.rule import FIXED_PERCENTAGE, Terms
 from volbal.engine.kernel import replay
-from volbal.engine.metrics import METRICS, streamed_metrics
-from volbal.engine.paths import TICK_MODELS, Flags, Floats, Ints, Paths
+from volbal.engine.metrics import METRICS, BlockMoments, block_moments, streamed_metrics
+from volbal.engine.paths import TICK_MODELS, Flags, Floats, Ints, Paths, PricePath
 from volbal.errors import InvalidInput
 
 Value = float | bool | str
@@ -233,14 +233,37 @@ def evaluate(grid: Grid, cells: Ints, paths: Paths) -> Floats:
     Invalid cells are not simulated; all their metrics are NaN. What a cell gets does not depend
     on the other cells, to the bit.
     """
-    terms = grid.terms(cells)
     results = np.full((len(METRICS), len(cells)), np.nan)
+    for ticks, chosen, terms in _simulated(grid, cells):
+        results[:, chosen] = _metrics(paths.by_ticks[ticks], terms, *paths.start(ticks))
+    return results
+
+
+def evaluate_blocks(grid: Grid, cells: Ints, paths: Paths, blocks: int) -> BlockMoments:
+    """The daily excess of `cells` (as in `evaluate`) in `blocks` consecutive blocks of days.
+
+    Raises InvalidInput for fewer days than blocks.
+    """
+    results = BlockMoments(*(np.full((blocks, len(cells)), np.nan) for _ in BlockMoments._fields))
+    for ticks, chosen, terms in _simulated(grid, cells):
+        moments = block_moments(paths.by_ticks[ticks], terms, *paths.start(ticks), blocks)
+        for result, values in zip(results, moments, strict=True):
+            result[:, chosen] = values
+    return results
+
+
+def _simulated(grid: Grid, cells: Ints) -> Iterator[tuple[str, Ints, Floats]]:
+    """Of each tick model the positions of its valid cells and their terms."""
+    terms = grid.terms(cells)
     usable = valid(terms)
     for ticks in grid.tick_models:
         chosen = np.flatnonzero(usable & grid.ticked(cells, ticks))
         if len(chosen):
-            columns = np.ascontiguousarray(terms[:, chosen])
-            path, start = paths.by_ticks[ticks], paths.start(ticks)
-            values = streamed_metrics(path, columns, replay(path, columns, *start), *start)
-            results[:, chosen] = np.stack([values[metric.name] for metric in METRICS])
-    return results
+            yield ticks, chosen, np.ascontiguousarray(terms[:, chosen])
+
+
+def _metrics(path: PricePath, terms: Floats, shares: float, cash: float) -> Floats:
+    ended = replay(path, terms, shares, cash)
+    mirrored = replay(path.mirrored, terms, shares, cash) if path.walked.any() else None
+    values = streamed_metrics(path, terms, ended, shares, cash, mirrored)
+    return np.stack([values[metric.name] for metric in METRICS])

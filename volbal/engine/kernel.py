@@ -16,9 +16,9 @@ import numba
 import numpy as np
 
 from volbal.domain.policy import Policy
-from volbal.domain.rule import SHARE_TOLERANCE, Cell, Intent, Terms
+from volbal.domain.rule import CLOSE, SHARE_TOLERANCE, Bar, Cell, Intent, Stop, Terms
 from volbal.engine.compiled import RULE
-from volbal.engine.paths import Floats, PricePath, price_path
+from volbal.engine.paths import Floats, Ints, PricePath, price_path
 
 LANES: Final = 64
 """Policies per batch; measured best between 64 and 128."""
@@ -69,6 +69,9 @@ STATE = (
     "notional",
     "commission",
     "shares_before",
+    "leg",
+    "level",
+    "levels_asked",
 )
 """What a lane remembers behind its policy. All money in account currency, days in calendar days.
 
@@ -77,7 +80,9 @@ squared deviations of the daily returns r from their mean. The excess of a day i
 e = r - c - start_share * y, with c the day's interest rate and y = stock return - c; its moments
 give the tracking error against any constant stock share without a second run.
 *_by_stock: sums of r * (stock return - its mean) and e * (y - its mean). matched_growth: final
-value of 1 in the exposure-matched hold. From guarded on: the last tick's intent and fill.
+value of 1 in the exposure-matched hold. guarded to shares_before: the last tick's intent and
+fill. leg and level: where a lane stands on its way through a bar; levels_asked: how often it was
+asked on such ways.
 """
 
 ROWS = (*Terms._fields, *STATE)
@@ -129,6 +134,9 @@ CASH_RATE: Final = _OFFSETS["CASH_RATE"]
     NOTIONAL,
     COMMISSION,
     SHARES_BEFORE,
+    LEG,
+    LEVEL,
+    LEVELS_ASKED,
 ) = (_OFFSETS[name.upper()] for name in STATE)
 PENDING: Final = len(ROWS) * LANES
 """Behind the named rows: one row per dividend slot with the amount that waits to be paid."""
@@ -138,6 +146,11 @@ settle = RULE["settle"]
 interest = RULE["interest"]
 accrued_dividend = RULE["accrued_dividend"]
 anchor_after_ex_date = RULE["anchor_after_ex_date"]
+next_stop = RULE["next_stop"]
+walked_on = RULE["walked_on"]
+
+DAY_MOMENTS: Final = (MEAN_EXCESS, EXCESS_SQUARES, EXCESS_BY_STOCK)
+"""Rows of the daily excess that a run by blocks hands out, and begins anew, at a block's end."""
 
 inlined = numba.njit(forceinline=True, error_model="numpy")
 
@@ -204,30 +217,36 @@ def _intend(s, price, years):  # type: ignore[no-untyped-def]
 
 @inlined
 def _settle(s, price):  # type: ignore[no-untyped-def]
-    """What comes of the intent: an order that is filled, or none."""
     for j in range(LANES):
-        terms = _terms(s, j)
-        shares = s[SHARES + j]
-        orders_today = s[ORDERS_TODAY + j]
-        cell = Cell(shares, s[CASH + j], s[RECEIVABLE + j], s[ANCHOR + j], orders_today)
-        # Only `guarded` makes the fill; the rest of an intent explains it.
-        done = settle(price, cell, Intent(0.0, 0.0, 0.0, s[GUARDED + j]), terms)
-        share = done.stock_share_after
-        inside = (share >= terms.min_stock_share - SHARE_TOLERANCE) & (
-            share <= terms.max_stock_share + SHARE_TOLERANCE
-        )
-        s[QUANTITY + j] = done.quantity
-        s[FILL_PRICE + j] = done.fill_price
-        s[NOTIONAL + j] = done.notional
-        s[COMMISSION + j] = done.commission
-        s[SHARES_BEFORE + j] = shares
-        s[SHARES + j] = done.shares_after
-        s[CASH + j] = done.cash_after
-        s[ANCHOR + j] = done.anchor_after
-        s[ORDERS_TODAY + j] = orders_today + (1.0 if done.quantity != 0.0 else 0.0)
-        s[TICKS_INSIDE + j] += 1.0 if inside else 0.0
-        s[SHARE_NOW + j] = share
-        s[EQUITY_NOW + j] = done.equity_after
+        _settle_lane(s, j, price, 1.0)
+
+
+@inlined
+def _settle_lane(s, j, price, asked):  # type: ignore[no-untyped-def]
+    """What comes of the intent: an order that is filled, or none. asked: 1, or 0 for a lane
+    without intent whose tick does not count."""
+    terms = _terms(s, j)
+    shares = s[SHARES + j]
+    orders_today = s[ORDERS_TODAY + j]
+    cell = Cell(shares, s[CASH + j], s[RECEIVABLE + j], s[ANCHOR + j], orders_today)
+    # Only `guarded` makes the fill; the rest of an intent explains it.
+    done = settle(price, cell, Intent(0.0, 0.0, 0.0, s[GUARDED + j]), terms)
+    share = done.stock_share_after
+    inside = (share >= terms.min_stock_share - SHARE_TOLERANCE) & (
+        share <= terms.max_stock_share + SHARE_TOLERANCE
+    )
+    s[QUANTITY + j] = done.quantity
+    s[FILL_PRICE + j] = done.fill_price
+    s[NOTIONAL + j] = done.notional
+    s[COMMISSION + j] = done.commission
+    s[SHARES_BEFORE + j] = shares
+    s[SHARES + j] = done.shares_after
+    s[CASH + j] = done.cash_after
+    s[ANCHOR + j] = done.anchor_after
+    s[ORDERS_TODAY + j] = orders_today + (1.0 if done.quantity != 0.0 else 0.0)
+    s[TICKS_INSIDE + j] += asked if inside else 0.0
+    s[SHARE_NOW + j] = share
+    s[EQUITY_NOW + j] = done.equity_after
 
 
 @inlined
@@ -262,6 +281,49 @@ def _book(s, age):  # type: ignore[no-untyped-def]
         s[COMMISSIONS + j] += commission
         s[HELD_DAYS + j] += sold_shares * (age - bought_at)
         s[SOLD_SHARES + j] += sold_shares
+
+
+@inlined
+def _go_to_next_level(s, bar):  # type: ignore[no-untyped-def]
+    """Take every lane to the next level it meets, or to the close; returns how many met one."""
+    met = 0
+    for j in range(LANES):
+        stop = next_stop(bar, Stop(s[LEG + j], s[LEVEL + j]), s[ANCHOR + j], _terms(s, j))
+        s[LEG + j] = stop.leg
+        s[LEVEL + j] = stop.price
+        met += 1 if stop.leg < CLOSE else 0
+    return met
+
+
+@inlined
+def _ask_at_levels(s, bar, age):  # type: ignore[no-untyped-def]
+    """Ask the rule in the lanes that stand at a level; the others wait at the close."""
+    for j in range(LANES):
+        price = s[LEVEL + j]
+        asked = s[LEG + j] < CLOSE
+        orders_today = s[ORDERS_TODAY + j]
+        cell = Cell(s[SHARES + j], s[CASH + j], s[RECEIVABLE + j], s[ANCHOR + j], orders_today)
+        wanted = intend(price, cell, _terms(s, j)).guarded
+        s[GUARDED + j] = wanted if asked else 0.0
+    for j in range(LANES):
+        asked = 1.0 if s[LEG + j] < CLOSE else 0.0
+        _settle_lane(s, j, s[LEVEL + j], asked)
+        s[LEVELS_ASKED + j] += asked
+    _book(s, age)
+    for j in range(LANES):
+        here = walked_on(bar, Stop(s[LEG + j], s[LEVEL + j]), s[QUANTITY + j] != 0.0)
+        s[LEG + j] = here.leg
+        s[LEVEL + j] = here.price
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _walk(s, bar, age):  # type: ignore[no-untyped-def]
+    """Take the lanes through a bar, each at its own pace, and ask at every level they meet."""
+    for j in range(LANES):
+        s[LEG + j] = 0.0
+        s[LEVEL + j] = bar.open
+    while _go_to_next_level(s, bar) > 0:
+        _ask_at_levels(s, bar, age)
 
 
 @inlined
@@ -313,15 +375,30 @@ def _grow_matched(s, shares_seen, days):  # type: ignore[no-untyped-def]
             s[MATCHED_GROWTH + j] *= 1.0 + share * stock + (1.0 - share) * idle
 
 
+@inlined
+def _hand_out(s, moments):  # type: ignore[no-untyped-def]
+    """A block of days ends: its moments go to `moments`, and the next block's begin at 0."""
+    for row in range(len(DAY_MOMENTS)):
+        for j in range(LANES):
+            moments[row, j] = s[DAY_MOMENTS[row] + j]
+            s[DAY_MOMENTS[row] + j] = 0.0
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _replay(s, start_share, ticks, dividends, payments, slots, days, centred, shares_seen):  # type: ignore[no-untyped-def]
-    """Walk one batch of lanes over the path; `s` is the flat array of rows, changed in place."""
+def _replay(  # type: ignore[no-untyped-def]
+    s, start_share, ticks, ways, dividends, payments, slots, days, centred, shares_seen, block_ends,
+    moments,
+):  # fmt: skip
+    """Take one batch of lanes over the path; `s` is the flat array of rows, changed in place."""
     price, years, age, starts_day, ends_day = ticks
+    walked, first, second = ways
     per_share, ex_tick, ex_slot = dividends
     pay_tick, pay_slot = payments
     next_ex = 0
     next_pay = 0
     day = 0
+    block = 0
+    block_start = 0
     for tick in range(1, len(price)):
         if starts_day[tick]:
             for j in range(LANES):
@@ -332,15 +409,20 @@ def _replay(s, start_share, ticks, dividends, payments, slots, days, centred, sh
         while next_ex < len(ex_tick) and ex_tick[next_ex] == tick:
             _accrue_dividend(s, ex_slot[next_ex], slots, price[tick], per_share[next_ex])
             next_ex += 1
+        if walked[tick]:
+            _walk(s, Bar(price[tick - 1], first[tick], second[tick], price[tick]), age[tick])
         _intend(s, price[tick], years[tick])
         _settle(s, price[tick])
         _book(s, age[tick])
         if ends_day[tick]:
             here = (centred[0][day], centred[1][day], centred[2][day])
-            _close_day(
-                s, 1.0 / (day + 1.0), start_share, days[2][day], days[0][day], days[1][day], here
-            )
+            inverse = 1.0 / (day + 1.0 - block_start)
+            _close_day(s, inverse, start_share, days[2][day], days[0][day], days[1][day], here)
             day += 1
+            if block < len(block_ends) and block_ends[block] == day:
+                _hand_out(s, moments[block])
+                block += 1
+                block_start = day
     _grow_matched(s, shares_seen, days)
 
 
@@ -350,18 +432,39 @@ def replay(path: PricePath, terms: Floats, shares: float, cash: float) -> Floats
     terms: shape (len(Terms._fields), m), one column a policy. Returns shape (len(STATE), m): the
     rows named in `STATE` at the end of the path.
     """
+    return _replay_batches(path, terms, shares, cash, np.empty(0, dtype=np.int64))[0]
+
+
+def replay_blocks(
+    path: PricePath, terms: Floats, shares: float, cash: float, ends: Ints
+) -> tuple[Floats, Floats]:
+    """Simulate as `replay` does and cut the days into blocks, the last days of which are `ends`.
+
+    ends: counts of days, rising, the last one all. Returns share_sum of shape (m,) and of every
+    block the rows of `DAY_MOMENTS`, shape (blocks, 3, m), as if its days were all there are.
+    """
+    ended, moments = _replay_batches(path, terms, shares, cash, ends)
+    return ended[STATE.index("share_sum")], moments
+
+
+def _replay_batches(
+    path: PricePath, terms: Floats, shares: float, cash: float, block_ends: Ints
+) -> tuple[Floats, Floats]:
     fields, count = terms.shape
     batches = -(-count // LANES)
     ended = np.empty((len(STATE), batches * LANES))
+    moments = np.empty((len(block_ends), len(DAY_MOMENTS), batches * LANES))
+    of_batch = np.empty((len(block_ends), len(DAY_MOMENTS), LANES))
     flat = _aligned((len(ROWS) + path.dividends.slots) * LANES)
     rows = flat.reshape(-1, LANES)
     moved = path.dividends
     by_payment = np.argsort(moved.pay_tick, kind="stable")
-    centred = tuple(values - values.mean() for values in path.days)
+    centred = tuple(_centred(values, block_ends) for values in path.days)
     share = shares * path.price[0] / (shares * path.price[0] + cash)
     shares_seen = len(path.days.price) + float(path.starts_at_day_end)
     for batch in range(batches):
-        lanes = terms[:, batch * LANES : (batch + 1) * LANES]
+        here = slice(batch * LANES, (batch + 1) * LANES)
+        lanes = terms[:, here]
         rows[:] = 0.0
         rows[:fields, : lanes.shape[1]] = lanes
         rows[:fields, lanes.shape[1] :] = lanes[:, -1:]
@@ -370,15 +473,26 @@ def replay(path: PricePath, terms: Floats, shares: float, cash: float) -> Floats
             flat,
             share,
             (path.price, path.years, path.age, path.starts_day, path.ends_day),
+            (path.walked, path.first, path.second),
             (moved.per_share, moved.ex_tick, moved.slot),
             (moved.pay_tick[by_payment], moved.slot[by_payment]),
             moved.slots,
             tuple(path.days),
             centred,
             shares_seen,
+            block_ends,
+            of_batch,
         )
-        ended[:, batch * LANES : (batch + 1) * LANES] = rows[fields : len(ROWS)]
-    return ended[:, :count]
+        ended[:, here] = rows[fields : len(ROWS)]
+        moments[:, :, here] = of_batch
+    return ended[:, :count], moments[:, :, :count]
+
+
+def _centred(values: Floats, block_ends: Ints) -> Floats:
+    """`values` less the mean of their block; of all where there are no blocks."""
+    parts = np.split(values, block_ends[:-1])
+    centred: Floats = np.concatenate([part - part.mean() for part in parts])
+    return centred
 
 
 def _start(rows: Floats, path: PricePath, shares: float, cash: float) -> None:

@@ -4,15 +4,15 @@ A metric that is undefined for a cell is NaN here and null with a reason whereve
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from volbal.domain.rule import Terms
-from volbal.engine.kernel import STATE
-from volbal.engine.paths import Floats, Ints, PricePath
+from volbal.engine.kernel import STATE, replay_blocks
+from volbal.engine.paths import DayReturns, Floats, Ints, PricePath
 from volbal.errors import InvalidInput
 
 TRADING_DAYS = 252
@@ -137,7 +137,8 @@ METRICS: tuple[Metric, ...] = (
         "Time in guardrails",
         "ratio",
         "up",
-        "share of ticks after the first that end with the stock share inside its guardrails",
+        "share of ticks after the first, each asked level one of them, that end with the stock "
+        "share inside its guardrails",
     ),
     Metric(
         "avg_stock_share",
@@ -220,11 +221,17 @@ def good_sign(name: str) -> float:
 
 
 def streamed_metrics(
-    path: PricePath, terms: Floats, ended: Floats, shares: float, cash: float
+    path: PricePath,
+    terms: Floats,
+    ended: Floats,
+    shares: float,
+    cash: float,
+    mirrored: Floats | None = None,
 ) -> dict[str, Floats]:
     """Every metric of every cell, each of shape (m,), from what `kernel.replay` returned.
 
-    terms: shape (len(Terms._fields), m); ended: shape (len(STATE), m).
+    terms: shape (len(Terms._fields), m); ended: shape (len(STATE), m); mirrored: the same of
+    `path.mirrored`, for the bracket.
     """
     by_name = dict(zip(Terms._fields, terms, strict=True))
     end = dict(zip(STATE, ended, strict=True))
@@ -242,6 +249,9 @@ def streamed_metrics(
         beta, alpha = _regression(path, by_name, end)
         smaller_side = np.minimum(end["bought"], end["sold"])
         mean_equity = end["equity_sum"] / (days + 1)
+        other = _none(growth)
+        if mirrored is not None:
+            other = _annual(mirrored[STATE.index("equity_now")] / capital, years)
         values = {
             "total_return": growth - 1.0,
             "cagr": cagr,
@@ -259,17 +269,59 @@ def streamed_metrics(
             "turnover": smaller_side / mean_equity / years,
             "total_commissions": end["commissions"],
             "total_dividends": end["dividends"],
-            "time_in_guardrails": end["ticks_inside"] / (path.ticks - 1),
+            "time_in_guardrails": end["ticks_inside"] / (path.ticks - 1 + end["levels_asked"]),
             "avg_stock_share": share,
             "buy_hold_return": _buy_hold_returns(path, by_name, capital),
             "excess_return": cagr - _annual(end["matched_growth"], years),
             "alpha": alpha,
             "beta": beta,
             "information_ratio": _information_ratio(path, by_name, end, share - start_share),
-            "bracket_low": _none(growth),
-            "bracket_high": _none(growth),
+            "bracket_low": np.minimum(cagr, other),
+            "bracket_high": np.maximum(cagr, other),
         }
     return {name: np.where(np.isfinite(value), value, np.nan) for name, value in values.items()}
+
+
+class BlockMoments(NamedTuple):
+    """The daily excess over the exposure-matched hold in consecutive blocks of days.
+
+    days, mean and squares (the sum of squared deviations from the block's mean) of every block
+    and cell, each of shape (blocks, m); NaN for a cell that was not simulated. Two blocks make
+    one: n = n1 + n2, mean = (n1 mean1 + n2 mean2) / n,
+    squares = squares1 + squares2 + (mean1 - mean2)^2 n1 n2 / n.
+    """
+
+    days: Floats
+    mean: Floats
+    squares: Floats
+
+
+def block_moments(
+    path: PricePath, terms: Floats, shares: float, cash: float, blocks: int
+) -> BlockMoments:
+    """Replay every policy and sum up its excess block by block; blocks: equal to within a day.
+
+    terms: shape (len(Terms._fields), m). The matched hold's stock share is the average over the
+    whole path, as in the metrics. Raises InvalidInput for fewer days than blocks.
+    """
+    days = len(path.days.price)
+    if not 1 <= blocks <= days:
+        raise InvalidInput("blocks", f"{blocks} blocks of {days} days", f"allowed: 1 to {days}")
+    by_name = dict(zip(Terms._fields, terms, strict=True))
+    ends = np.arange(1, blocks + 1) * days // blocks
+    share_sum, moments = replay_blocks(path, terms, shares, cash, ends)
+    start_share = shares * path.price[0] / (shares * path.price[0] + cash)
+    shift = share_sum / (days + path.starts_at_day_end) - start_share
+    starts = np.concatenate(([0], ends[:-1]))
+    excess = [
+        _tracking(DayReturns(*(series[a:b] for series in path.days)), by_name, of_block, shift)
+        for a, b, of_block in zip(starts, ends, moments, strict=True)
+    ]
+    return BlockMoments(
+        np.repeat((ends - starts).astype(np.float64)[:, None], terms.shape[1], axis=1),
+        np.stack([mean for mean, _ in excess]),
+        np.stack([squares for _, squares in excess]),
+    )
 
 
 def hold(
@@ -328,7 +380,7 @@ def _regression(
     """Beta and annualised alpha of the daily returns on the stock's total returns."""
     days = len(path.days.price)
     kept = 1.0 - terms["withholding_rate"]
-    mean, squares = _combined(path, kept, np.zeros_like(kept))
+    mean, squares = _combined(path.days, kept, np.zeros_like(kept))
     varies = np.sqrt(squares / max(days - 1, 1)) > NO_SPREAD
     beta = np.where(varies, end["return_by_stock"] / squares, np.nan)
     return beta, (end["mean_return"] - beta * mean) * TRADING_DAYS
@@ -337,30 +389,36 @@ def _regression(
 def _information_ratio(
     path: PricePath, terms: dict[str, Floats], end: dict[str, Floats], shift: Floats
 ) -> Floats:
-    """From the moments of e = r - c - start share * y, with y the stock's return over cash.
-
-    The daily excess over the matched hold is e - shift * y, with shift the average stock share
-    over the start share.
-    """
     days = len(path.days.price)
     if days < 2:
         return _none(shift)
-    mean, squares = _combined(path, 1.0 - terms["withholding_rate"], -terms["cash_rate"])
-    tracking_mean = end["mean_excess"] - shift * mean
-    tracking_squares = (
-        end["excess_squares"] - 2.0 * shift * end["excess_by_stock"] + shift * shift * squares
-    )
-    deviation = np.sqrt(np.maximum(tracking_squares, 0.0) / (days - 1))
-    return _ratio(tracking_mean, deviation) * ANNUAL
+    moments = (end["mean_excess"], end["excess_squares"], end["excess_by_stock"])
+    mean, squares = _tracking(path.days, terms, moments, shift)
+    return _ratio(mean, np.sqrt(squares / (days - 1))) * ANNUAL
 
 
-def _combined(path: PricePath, dividend: Floats, years: Floats) -> tuple[Floats, Floats]:
-    """Mean and sum of squared deviations of price + dividend * D + years * Y over the days.
+def _tracking(
+    days: DayReturns, terms: dict[str, Floats], moments: Sequence[Floats], shift: Floats
+) -> tuple[Floats, Floats]:
+    """Mean and sum of squared deviations of the daily excess over the exposure-matched hold.
 
-    dividend, years: shape (m,), the weights D and Y of the path's daily dividends and years.
+    moments: the kernel's DAY_MOMENTS over `days`, of e = r - c - start share * y with y the
+    stock's return over cash. The excess is e - shift * y, with shift the average stock share
+    over the start share.
     """
-    price_mean, dividend_mean, years_mean = (series.mean() for series in path.days)
-    p, d, y = (series - series.mean() for series in path.days)
+    mean_excess, excess_squares, excess_by_stock = moments
+    mean, squares = _combined(days, 1.0 - terms["withholding_rate"], -terms["cash_rate"])
+    tracking = excess_squares - 2.0 * shift * excess_by_stock + shift * shift * squares
+    return mean_excess - shift * mean, np.maximum(tracking, 0.0)
+
+
+def _combined(days: DayReturns, dividend: Floats, years: Floats) -> tuple[Floats, Floats]:
+    """Mean and sum of squared deviations of price + dividend * D + years * Y over `days`.
+
+    dividend, years: shape (m,), the weights D and Y of the daily dividends and years.
+    """
+    price_mean, dividend_mean, years_mean = (series.mean() for series in days)
+    p, d, y = (series - series.mean() for series in days)
     mean: Floats = price_mean + dividend_mean * dividend + years_mean * years
     squares: Floats = (
         (p * p).sum() + dividend * dividend * (d * d).sum() + years * years * (y * y).sum()

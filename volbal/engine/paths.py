@@ -22,8 +22,9 @@ TICK_MODELS = ("close", "limit")
 price meets within it, and its close."""
 
 
-LIMIT_COST = 4
-"""Measured: what a tick of a `limit` path costs beside one of a `close` path, both orders run."""
+LIMIT_COST = 3
+"""What a tick of a `limit` path costs beside one of a `close` path, both orders of the extremes
+run: 2.5 measured."""
 
 
 class Dividend(NamedTuple):

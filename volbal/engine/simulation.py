@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from volbal.domain import rule
-from volbal.domain.rule import Cell, Decision, Terms
+from volbal.domain.rule import CLOSE, Bar, Cell, Decision, Stop, Terms
 from volbal.engine.kernel import ROUNDING
 from volbal.engine.metrics import ANNUAL, METRICS, NO_SPREAD, TRADING_DAYS, hold
 from volbal.engine.paths import Floats, Ints, PricePath
@@ -32,10 +33,11 @@ class DividendReceived:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One fill of a simulation. quantity: signed shares; gain: of a sell against average cost
-    after commission, 0 for a buy; held_days: calendar days since the mean purchase date."""
+    """One fill of a simulation. at: its position in the recording; quantity: signed shares;
+    gain: of a sell against average cost after commission, 0 for a buy; held_days: calendar days
+    since the mean purchase date."""
 
-    tick: int
+    at: int
     quantity: float
     price: float
     notional: float
@@ -49,13 +51,18 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A simulation of one policy. Arrays have shape (path.ticks,), taken after each tick.
+    """A simulation of one policy.
 
-    decisions[0] belongs to the second tick: the first one only starts the cell.
+    Arrays have shape (n,), one entry per price at which the rule was asked: every tick of the
+    path and, on the way through a bar, every level; taken after deciding. ticks: the tick of the
+    path, for a level the one that ends the bar; price: account currency per share.
+    decisions[0] belongs to the second entry: the first tick only starts the cell.
     """
 
     path: PricePath
     terms: Terms
+    ticks: Ints
+    price: Floats
     shares: Floats
     cash: Floats
     receivable: Floats
@@ -67,10 +74,15 @@ class Recording:
     dividends: tuple[DividendReceived, ...]
 
     @property
+    def times(self) -> NDArray[np.datetime64]:
+        """When: datetime64[s], for a price within a bar the bar's time."""
+        return self.path.times[self.ticks]
+
+    @property
     def day_marks(self) -> Ints:
-        """Ticks of V_0..V_n: the start, then every day's end."""
-        ends = np.flatnonzero(self.path.ends_day)
-        return ends if self.path.starts_at_day_end else np.concatenate(([0], ends))
+        """Positions of V_0..V_n: the start, then every day's end."""
+        # The last time the rule is asked at a tick is at the tick's own price.
+        return np.searchsorted(self.ticks, self.path.day_marks, side="right") - 1
 
     @property
     def daily_equity(self) -> Floats:
@@ -80,7 +92,8 @@ class Recording:
     @property
     def average_share(self) -> float:
         """Mean stock share at day ends."""
-        return float(self.stock_share[self.path.ends_day].mean())
+        ends = self.day_marks[0 if self.path.starts_at_day_end else 1 :]
+        return float(self.stock_share[ends].mean())
 
 
 def record(path: PricePath, terms: Terms, shares: float, cash: float) -> Recording:
@@ -89,11 +102,13 @@ def record(path: PricePath, terms: Terms, shares: float, cash: float) -> Recordi
     for tick in range(1, path.ticks):
         book.work_off(tick)
     columns = np.array(book.cells).T
-    prices = path.price
+    prices = np.array(book.asked_at)
     equity = columns[0] * prices + columns[1] + columns[2]
     return Recording(
         path=path,
         terms=terms,
+        ticks=np.array(book.ticks),
+        price=prices,
         shares=columns[0],
         cash=columns[1],
         receivable=columns[2],
@@ -118,6 +133,8 @@ class _Book:
         self.terms = terms
         self.cell = Cell(shares, cash, 0.0, first, 0.0)
         self.cells = [self.cell]
+        self.ticks = [0]
+        self.asked_at = [first]
         self.pending = [0.0] * path.dividends.slots
         self.average_cost = first
         self.purchase_age = 0.0
@@ -139,11 +156,36 @@ class _Book:
         cash = self.cell.cash
         earned = rule.interest(cash, terms.cash_rate, self.years[tick])
         self.cell = self.cell._replace(cash=cash + earned)
-        done = rule.decide(self.prices[tick], self.cell, terms)
-        if done.quantity != 0.0:
+        if path.walked[tick]:
+            self._walk(tick)
+        self._ask(tick, self.prices[tick])
+
+    def _walk(self, tick: int) -> None:
+        """Ask the rule at every level that the price meets on its way through the bar."""
+        path = self.path
+        bar = Bar(
+            self.prices[tick - 1],
+            float(path.first[tick]),
+            float(path.second[tick]),
+            self.prices[tick],
+        )
+        stop = rule.next_stop(bar, Stop(0.0, bar.open), self.cell.anchor, self.terms)
+        while stop.leg < CLOSE:
+            filled = self._ask(tick, stop.price)
+            here = rule.walked_on(bar, stop, filled)
+            stop = rule.next_stop(bar, here, self.cell.anchor, self.terms)
+
+    def _ask(self, tick: int, price: float) -> bool:
+        """Decide at `price` and fill; whether there was a fill."""
+        done = rule.decide(price, self.cell, self.terms)
+        filled = done.quantity != 0.0
+        if filled:
             self._fill(tick, done)
         self.decisions.append(done)
         self.cells.append(self.cell)
+        self.ticks.append(tick)
+        self.asked_at.append(price)
+        return filled
 
     def _pay_dividends(self, tick: int) -> None:
         moved = self.path.dividends
@@ -193,7 +235,7 @@ class _Book:
         )
         self.fills.append(
             Fill(
-                tick=tick,
+                at=len(self.cells),
                 quantity=done.quantity,
                 price=done.fill_price,
                 notional=done.notional,
@@ -251,12 +293,13 @@ def falls(equity: Floats) -> list[Fall]:
 
 
 def held_equity(recording: Recording, stock_share: float) -> Floats:
-    """Equity per tick of holding `stock_share` of the capital from the first tick on."""
+    """Daily equity V_0..V_n of holding `stock_share` of the capital from the first tick on."""
     path, terms = recording.path, recording.terms
     capital = float(recording.equity[0])
     shares = capital * stock_share / float(path.price[0])
     rates = np.array([terms.withholding_rate]), np.array([terms.cash_rate])
-    return np.concatenate([*hold(path, shares, capital * (1.0 - stock_share), *rates)])
+    by_tick = np.concatenate([*hold(path, shares, capital * (1.0 - stock_share), *rates)])
+    return by_tick[path.day_marks]
 
 
 def curve_metrics(equity: Floats, years: float) -> dict[str, float]:
@@ -284,16 +327,26 @@ def curve_metrics(equity: Floats, years: float) -> dict[str, float]:
     }
 
 
-def metrics(recording: Recording) -> dict[str, float]:
-    """Every metric of SPEC §8 and cvar_95 from the recorded path; NaN where undefined."""
+def metrics(recording: Recording, mirrored: Recording | None = None) -> dict[str, float]:
+    """Every metric of SPEC §8 and cvar_95 from the recorded path; NaN where undefined.
+
+    mirrored: the same policy over `path.mirrored`, for the bracket.
+    """
     equity = recording.daily_equity
     years = recording.path.total_years
     curve = curve_metrics(equity, years)
+    other = math.nan
+    if mirrored is not None:
+        other = _annual(float(mirrored.equity[-1] / equity[0]), years)
     return (
         {metric.name: math.nan for metric in METRICS}
         | curve
         | _fill_metrics(recording, float(equity.mean()), years)
         | _comparison_metrics(recording, equity, curve["cagr"])
+        | {
+            "bracket_low": float(np.minimum(curve["cagr"], other)),
+            "bracket_high": float(np.maximum(curve["cagr"], other)),
+        }
     )
 
 

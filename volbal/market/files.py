@@ -1,96 +1,195 @@
-"""A price file of the user: CSV or Parquet with yfinance's columns (auto_adjust=False)."""
+"""A file of the user with prices, or with dividends and splits alone: CSV or Parquet."""
 
-import csv
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
 from volbal.errors import InvalidInput
+from volbal.market.cells import (
+    AmbiguousDates,
+    BadCell,
+    DateOrder,
+    Numbers,
+    dates,
+    decimal_mark,
+    numbers,
+)
 from volbal.market.model import BAR_COLUMNS, BASIS, DAILY, PriceHistory, Provenance
-from volbal.market.validation import BadRow, InvalidPrices, Places, validate
-
-DATE_NAMES = ("date", "datetime")
-"""yfinance calls its index Date for daily bars and Datetime for intraday ones."""
-
-NUMBER_NAMES = (*BAR_COLUMNS, "dividends", "stock splits")
-ASKED_COLUMNS = (
-    "a price file has the columns Date, Open, High, Low, Close, Volume, Dividends, Stock Splits, "
-    "of which only Date and Close are required"
+from volbal.market.tables import (
+    ASKED,
+    DATE,
+    DIVIDENDS,
+    NUMBERS,
+    PAY_DATE,
+    SPLITS,
+    Table,
+    read_table,
 )
+from volbal.market.validation import BadRow, InvalidPrices, Places, validate, validate_actions
 
-MISSING = ("", "nan", "null")
-"""Cells that say "no value", in any case."""
+__all__ = ["NO_DIVIDENDS", "Actions", "AmbiguousDates", "DateOrder", "read_bytes", "read_prices"]
 
-ISO_TIME = (
-    r"^(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2})?)(?:\.0+)?\s*(?:Z|[+-]\d{2}:?\d{2})?)?$"
-)
-"""Date and exchange-local time of a stamp. The UTC offset behind it is dropped, not applied:
-yfinance prints local time together with the offset of that day."""
-
-LONGEST_DAILY_SPACING = 4.0
+LONGEST_DAILY_SPACING: Final = 4.0
 """Days between bars; a median above it means weekly or monthly bars."""
 
-Numbers = npt.NDArray[np.float64]
+NO_DIVIDENDS: Final = "has no Dividends column: no dividends are paid"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Actions:
+    """Dividends and splits without bars, shaped as in a PriceHistory; None: the file has no such
+    column."""
+
+    dividends: pd.DataFrame | None
+    splits: pd.DataFrame | None
+
+
+def read_prices(path: Path | str, symbol: str, order: DateOrder | None = None) -> PriceHistory:
+    """The prices of `symbol` in a file; see `read_bytes`.
+
+    Raises InvalidInput also where there is no file, or one without prices.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InvalidInput("prices", f"there is no file {path}", "name an existing file")
+    found = read_bytes(path.name, path.read_bytes(), symbol, order)
+    if isinstance(found, Actions):
+        raise InvalidInput("prices", f"{path.name} has no column Close", ASKED)
+    return found
+
+
+def read_bytes(
+    name: str, content: bytes, symbol: str, order: DateOrder | None = None
+) -> PriceHistory | Actions:
+    """What a file called `name` (.csv or .parquet) has of `symbol`: bars, or else actions alone.
+
+    Dates are local to the exchange (an offset behind them is ignored): ISO, 2020/01/31, 20200131,
+    31.01.2020, or with slashes, where `order` says which comes first if no row tells. Numbers may
+    have a decimal comma and marked thousands. Rows may all run from new to old. Column names in
+    any case; unknown columns and Adj Close are ignored. Where at least half of the dates have
+    several bars they are intraday with the median spacing as interval, else daily. A dividend's
+    date is its ex-date.
+    Raises InvalidInput where a column is missing or the file unreadable, AmbiguousDates where
+    `order` is needed, InvalidPrices with the line of every row that cannot be used,
+    UnadjustedPrices where a split shows as a jump.
+    """
+    rows = _read_rows(read_table(name, content), order)
+    return _prices(rows, symbol) if "close" in rows.columns else _actions(rows)
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
-    """The cells of a file as text, by lower-case column name, and where each row stands."""
+class _Rows:
+    """A table with its cells read, oldest row first. columns: those of NUMBERS that it has."""
 
-    columns: Mapping[str, Sequence[str]]
-    places: Sequence[str]
+    name: str
+    times: pd.DatetimeIndex
+    columns: dict[str, Numbers]
+    paid: pd.DatetimeIndex
+    places: list[str]
+    notes: tuple[str, ...]
+
+    def numbers(self, column: str) -> Numbers:
+        return self.columns.get(column, np.full(len(self.times), np.nan))
 
 
-def read_prices(path: Path | str, symbol: str) -> PriceHistory:
-    """The prices of `symbol` in a file ending in .csv or .parquet.
-
-    Dates are ISO dates or date-times, local to the exchange (an offset behind them is ignored).
-    Column names in any case; unknown columns and Adj Close are ignored. Where at least half of
-    the dates have several bars they are intraday with the median spacing as interval, else daily.
-    A dividend's date is its ex-date.
-    Raises InvalidInput where the file or a column is missing or unreadable, InvalidPrices with
-    the line of every row that cannot be used, UnadjustedPrices where a split shows as a jump.
-    """
-    path = Path(path)
-    table = _read_table(path)
-    bad: list[tuple[int, str]] = []
-    times = _times(table.columns[_date_name(path, table)], bad)
-    numbers = {name: _numbers(name, table, bad) for name in NUMBER_NAMES}
+def _read_rows(table: Table, order: DateOrder | None) -> _Rows:
+    _require_columns(table)
+    name, bad = table.name, list[BadCell]()
+    there = {column: table.columns[column] for column in NUMBERS if column in table.columns}
+    mark = decimal_mark(list(there.values()))
+    times = dates(name, "Date", table.columns[DATE], order, bad)
+    bad += [
+        (at, "Date is empty") for at, cell in enumerate(table.columns[DATE]) if not cell.strip()
+    ]
+    columns = {
+        column: numbers(column.title(), cells, mark, bad, required=column == "close")
+        for column, cells in there.items()
+    }
+    paid = pd.DatetimeIndex([pd.NaT] * len(times)).as_unit("s")
+    if PAY_DATE in table.columns:
+        paid = dates(name, "Pay date", table.columns[PAY_DATE], order, bad)
     if bad:
-        raise InvalidPrices(path.name, [BadRow(table.places[at], why) for at, why in sorted(bad)])
-    history = _history(path.name, symbol, times, numbers)
-    validate(history, path.name, _places(table.places, numbers))
-    return _with_notes(history, path.name, "dividends" in table.columns)
+        raise InvalidPrices(name, [BadRow(table.places[at], why) for at, why in sorted(bad)])
+    rows = _Rows(name, times, columns, paid, list(table.places), ())
+    falling = len(times) > 1 and bool((times[1:] < times[:-1]).all())
+    return _turned(rows) if falling else rows
 
 
-def _history(
-    name: str, symbol: str, times: pd.DatetimeIndex, numbers: Mapping[str, Numbers]
-) -> PriceHistory:
-    interval = _interval(times)
-    if interval == DAILY:
-        times = times.normalize()
-    bars = pd.DataFrame({column: numbers[column] for column in BAR_COLUMNS}, index=times)
-    dates = times.normalize()
-    paid, split = _entered(numbers["dividends"]), _entered(numbers["stock splits"])
-    dividends = pd.DataFrame({"ex_date": dates[paid], "amount": numbers["dividends"][paid]})
-    dividends["pay_date"] = pd.Series(pd.NaT, index=dividends.index, dtype="datetime64[s]")
-    splits = pd.DataFrame({"date": dates[split], "ratio": numbers["stock splits"][split]})
+def _turned(rows: _Rows) -> _Rows:
+    return _Rows(
+        rows.name,
+        rows.times[::-1],
+        {column: values[::-1] for column, values in rows.columns.items()},
+        rows.paid[::-1],
+        rows.places[::-1],
+        (f"the rows of {rows.name} run from new to old; they were turned round",),
+    )
+
+
+def _require_columns(table: Table) -> None:
+    lacking = [] if DATE in table.columns else ["Date"]
+    if not {"close", DIVIDENDS, SPLITS} & set(table.columns):
+        lacking.append("Close")
+    if lacking:
+        found = ", ".join(repr(column) for column in table.columns)
+        raise InvalidInput(
+            "prices",
+            f"{table.name} has no column {' and no column '.join(lacking)}, only {found}",
+            ASKED,
+        )
+
+
+def _prices(rows: _Rows, symbol: str) -> PriceHistory:
+    interval = _interval(rows.times)
+    times = rows.times.normalize() if interval == DAILY else rows.times
+    bars = pd.DataFrame(
+        {column: rows.numbers(column) for column in BAR_COLUMNS}, index=times.rename("time")
+    )
     # An unsorted file is refused by `validate`; until then the last date is only the last row's.
-    provenance = Provenance(f"file {name}", f"taken as {BASIS}", interval, times[-1].date())
-    return PriceHistory(symbol, bars, dividends, splits, provenance)
+    provenance = Provenance(
+        f"file {rows.name}", f"taken as {BASIS}", interval, rows.times[-1].date()
+    )
+    history = PriceHistory(symbol, bars, _dividends(rows), _splits(rows), provenance)
+    validate(history, rows.name, _places(rows))
+    return replace(history, notes=rows.notes + _notes(history, rows))
 
 
-def _places(places: Sequence[str], numbers: Mapping[str, Numbers]) -> Places:
-    def of(name: str) -> list[str]:
-        return [places[int(at)] for at in np.flatnonzero(_entered(numbers[name]))]
+def _actions(rows: _Rows) -> Actions:
+    dividends, splits = _dividends(rows), _splits(rows)
+    validate_actions(dividends, splits, rows.name, _places(rows))
+    return Actions(
+        dividends if DIVIDENDS in rows.columns else None,
+        splits if SPLITS in rows.columns else None,
+    )
 
-    return Places(places, of("dividends"), of("stock splits"))
+
+def _dividends(rows: _Rows) -> pd.DataFrame:
+    amounts = rows.numbers(DIVIDENDS)
+    at = _entered(amounts)
+    return pd.DataFrame(
+        {
+            "ex_date": rows.times.normalize()[at],
+            "amount": amounts[at],
+            "pay_date": rows.paid.normalize()[at],
+        }
+    )
+
+
+def _splits(rows: _Rows) -> pd.DataFrame:
+    ratios = rows.numbers(SPLITS)
+    at = _entered(ratios)
+    return pd.DataFrame({"date": rows.times.normalize()[at], "ratio": ratios[at]})
+
+
+def _places(rows: _Rows) -> Places:
+    def of(column: str) -> list[str]:
+        return [rows.places[int(at)] for at in np.flatnonzero(_entered(rows.numbers(column)))]
+
+    return Places(rows.places, of(DIVIDENDS), of(SPLITS))
 
 
 def _entered(actions: Numbers) -> npt.NDArray[np.bool_]:
@@ -99,23 +198,23 @@ def _entered(actions: Numbers) -> npt.NDArray[np.bool_]:
     return entered
 
 
-def _with_notes(history: PriceHistory, name: str, has_dividends: bool) -> PriceHistory:
-    notes = []
+def _notes(history: PriceHistory, rows: _Rows) -> tuple[str, ...]:
+    notes, name = [], rows.name
     if not history.has_ohlc:
         lacking = int(history.bars[["open", "high", "low"]].isna().any(axis=1).sum())
         notes.append(
             f"{name} lacks open, high or low in {lacking} of {len(history.bars)} bars: "
             f"only its closes can be used"
         )
-    if not has_dividends:
-        notes.append(f"{name} has no Dividends column: no dividends are paid")
+    if DIVIDENDS not in rows.columns:
+        notes.append(f"{name} {NO_DIVIDENDS}")
     days = np.diff(history.bars.index.to_numpy()) / np.timedelta64(1, "D")
     if len(days) and np.median(days) > LONGEST_DAILY_SPACING:
         notes.append(
             f"the bars in {name} are about {np.median(days):.0f} days apart: yearly figures, which "
             f"count 252 bars a year, do not hold"
         )
-    return replace(history, notes=tuple(notes))
+    return tuple(notes)
 
 
 def _interval(times: pd.DatetimeIndex) -> str:
@@ -137,125 +236,3 @@ def _interval(times: pd.DatetimeIndex) -> str:
         return f"{seconds}s"
     minutes = seconds // 60
     return f"{minutes}m" if minutes % 60 else f"{minutes // 60}h"
-
-
-def _date_name(path: Path, table: _Table) -> str:
-    name = next((name for name in DATE_NAMES if name in table.columns), None)
-    missing = [] if name else ["Date"]
-    if "close" not in table.columns:
-        missing.append("Close")
-    if name is None or missing:
-        found = ", ".join(repr(column) for column in table.columns)
-        raise InvalidInput(
-            "prices",
-            f"{path.name} has no column {' and no column '.join(missing)}, only {found}",
-            ASKED_COLUMNS,
-        )
-    return name
-
-
-def _times(cells: Sequence[str], bad: list[tuple[int, str]]) -> pd.DatetimeIndex:
-    """Exchange-local times of the cells; adds to `bad` each cell that holds none."""
-    texts = pd.Series(cells, dtype="str").str.strip()
-    parts = texts.str.extract(ISO_TIME)
-    stamps = parts[0] + " " + parts[1].fillna("00:00")
-    times = pd.to_datetime(stamps, format="ISO8601", errors="coerce")
-    for at in np.flatnonzero(times.isna()):
-        text = texts.iloc[at]
-        reason = f"{text!r} is no ISO date such as 2020-01-31" if text else "is empty"
-        bad.append((int(at), f"Date {reason}"))
-    return pd.DatetimeIndex(times, name="time").as_unit("s")
-
-
-def _numbers(name: str, table: _Table, bad: list[tuple[int, str]]) -> Numbers:
-    """A column as numbers, NaN where it has none; adds to `bad` each cell that is no number."""
-    numbers = np.full(len(table.places), np.nan)
-    for at, cell in enumerate(table.columns.get(name, ())):
-        text = cell.strip()
-        if text.lower() in MISSING:
-            if name == "close":
-                bad.append((at, "Close is empty"))
-            continue
-        try:
-            numbers[at] = _number(text)
-        except ValueError:
-            bad.append((at, f"{name.title()} {text!r} is no number such as 1234.5"))
-    return numbers
-
-
-def _number(text: str) -> float:
-    if "_" in text:  # Python's own notation, which no price file means
-        raise ValueError(text)
-    return float(text)
-
-
-def _read_table(path: Path) -> _Table:
-    readers = {".csv": _read_csv, ".parquet": _read_parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise InvalidInput(
-            "prices", f"{path} is neither CSV nor Parquet", "name a file ending in .csv or .parquet"
-        )
-    if not path.is_file():
-        raise InvalidInput("prices", f"there is no file {path}", "name an existing file")
-    table = reader(path)
-    if not table.places:
-        raise InvalidInput("prices", f"{path.name} has no row of prices", ASKED_COLUMNS)
-    return table
-
-
-def _read_csv(path: Path) -> _Table:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise _unreadable(path, "comma-separated text in UTF-8", error) from error
-    ragged = [
-        BadRow(f"line {line}", f"cell count {len(row)} differs from the header's {len(header)}")
-        for line, row in rows
-        if len(row) != len(header)
-    ]
-    names = _column_names(path, header)
-    if ragged:
-        raise InvalidPrices(path.name, ragged)
-    cells = [[row[at] for _, row in rows] for at in range(len(header))]
-    return _Table(dict(zip(names, cells, strict=True)), [f"line {line}" for line, _ in rows])
-
-
-def _read_parquet(path: Path) -> _Table:
-    try:
-        frame = pd.read_parquet(path)
-        if not isinstance(frame.index, pd.RangeIndex):
-            frame = frame.reset_index()
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise _unreadable(path, "a Parquet table", error) from error
-    names = _column_names(path, frame.columns)
-    cells = [_texts(frame.iloc[:, at]) for at in range(len(names))]
-    places = [f"row {row}" for row in range(1, len(frame) + 1)]
-    return _Table(dict(zip(names, cells, strict=True)), places)
-
-
-def _texts(column: pd.Series) -> list[str]:
-    return ["" if empty else str(cell) for cell, empty in zip(column, column.isna(), strict=True)]
-
-
-def _column_names(path: Path, header: Iterable[object]) -> list[str]:
-    """Lower-case names; refuses a known one that stands twice, as nobody could say which counts."""
-    names = [str(name).strip().lower() for name in header]
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    for name in twice:
-        if name in (*DATE_NAMES, *NUMBER_NAMES):
-            raise InvalidInput(
-                "prices", f"{path.name} has two columns {name.title()}", "leave one of them"
-            )
-    return names
-
-
-def _unreadable(path: Path, kind: str, error: Exception) -> InvalidInput:
-    return InvalidInput(
-        "prices",
-        f"{path.name} cannot be read as {kind} ({type(error).__name__})",
-        "save it again as CSV or Parquet",
-    )

@@ -1,6 +1,6 @@
 """What looks odd in prices that can be used: said, never mended."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -55,7 +55,6 @@ def findings(history: PriceHistory) -> list[Finding]:
         *_large_moves(history),
         *_large_dividends(history),
         *_still(history),
-        *_close_only(history),
     ]
     return sorted(found, key=lambda one: one.on)
 
@@ -131,20 +130,6 @@ def _still(history: PriceHistory) -> Iterator[Finding]:
                 f"{stop - start} closes in a row, {first} to {last}, are all {closes[start]:.6g}: "
                 f"the source may have repeated one.",
             )
-
-
-def _close_only(history: PriceHistory) -> Iterable[Finding]:
-    lacking = history.bars[["open", "high", "low"]].isna().any(axis=1)
-    if not lacking.any():
-        return ()
-    count, first = int(lacking.sum()), history.bars.index[int(lacking.to_numpy().argmax())]
-    return (
-        Finding(
-            first.date(),
-            f"{count:,} of {len(lacking):,} bars lack open, high or low, the first on "
-            f"{_stamp(first)}: only the closes of this series can be used.",
-        ),
-    )
 
 
 def _stamp(time: pd.Timestamp) -> str:

@@ -203,7 +203,7 @@ def _load(code: str) -> Calendar:
         pauses={
             position: (start, end)
             for position, (start, end) in enumerate(zip(starts, ends, strict=True))
-            if source.has_break and start > 0
+            if start > 0  # sessions without a break have the least integer there
         },
         early=frozenset(source.early_closes.date),
     )

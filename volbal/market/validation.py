@@ -101,6 +101,18 @@ def validate(history: PriceHistory, name: str, places: Places | None = None) -> 
         raise UnadjustedPrices(name, jumps)
 
 
+def validate_actions(
+    dividends: pd.DataFrame, splits: pd.DataFrame, name: str, places: Places
+) -> None:
+    """The part of `validate` that needs no bars. Raises InvalidPrices listing every bad row."""
+    bad = [
+        *_bad_rows(_dividend_checks(dividends), places.dividends),
+        *_bad_rows(_split_checks(splits), places.splits),
+    ]
+    if bad:
+        raise InvalidPrices(name, bad)
+
+
 Check = tuple[Mask, Callable[[int], str]]
 """Which rows are bad, and the reason for the row at a position."""
 
@@ -134,6 +146,11 @@ def _dividend_checks(dividends: pd.DataFrame) -> Iterator[Check]:
     yield (
         ~(np.isfinite(amounts) & (amounts >= 0.0)),
         lambda at: f"dividend {amounts[at]:.10g} is not an amount >= 0",
+    )
+    paid = dividends["pay_date"].to_numpy()
+    yield (
+        paid < dividends["ex_date"].to_numpy(),
+        lambda at: f"pay date {_stamp(paid[at])} is before the ex-date",
     )
 
 

@@ -78,7 +78,7 @@ class _Sheet:
         self.index_columns = frame.index.nlevels if any(frame.index.names) else 0
         self.frame = frame.reset_index(allow_duplicates=True) if self.index_columns else frame
         self.heatmap = heatmap
-        self.names = _unique(_plain(name) for name in self.frame.columns)
+        self.names = unique_names(_plain(name) for name in self.frame.columns)
 
     @property
     def series(self) -> "Iterator[pd.Series[Any]]":
@@ -93,7 +93,7 @@ def _sheet(table: pd.DataFrame | Heatmap) -> _Sheet:
     return _Sheet(table.frame, table) if isinstance(table, Heatmap) else _Sheet(table)
 
 
-def _unique(names: Iterable[Any]) -> list[Any]:
+def unique_names(names: Iterable[Any]) -> list[Any]:
     """Names as they are; one that was there before gets a number."""
     found: list[Any] = []
     for name in names:

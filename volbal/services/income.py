@@ -71,22 +71,34 @@ def announce(
     if pay_on is not None and pay_on < ex_on:
         raise InvalidInput("pay_on", f"{pay_on} is before {ex_on}", "pay on or after the ex-date")
     with database.write() as connection:
-        position = book.open_position(connection, position_id)
-        known = records.find_dividend_on(connection, position_id, ex_on)
-        if known is not None and (known.per_share, known.pay_on) == (amount, pay_on):
-            return known
-        dividend_id = _announced(connection, position_id, known, ex_on, pay_on, amount)
-        book.tell(
-            connection,
-            position_id,
-            now,
-            "dividend_announced",
-            f"A dividend of {price(amount)} per share of {position.ticker} goes ex on {ex_on}"
-            f"{f' and is paid on {pay_on}' if pay_on else ''}.",
-            {"ex_on": ex_on, "pay_on": pay_on, "per_share": amount},
-            {"dividend_id": dividend_id},
-        )
-        return find(connection, dividend_id)
+        return announced(connection, position_id, ex_on, amount, pay_on, now)
+
+
+def announced(
+    connection: Connection,
+    position_id: int,
+    ex_on: date,
+    amount: Decimal,
+    pay_on: date | None,
+    now: datetime,
+) -> Dividend:
+    """`announce` within a unit of work: `amount` per share > 0, pay_on not before ex_on."""
+    position = book.open_position(connection, position_id)
+    known = records.find_dividend_on(connection, position_id, ex_on)
+    if known is not None and (known.per_share, known.pay_on) == (amount, pay_on):
+        return known
+    dividend_id = _announced(connection, position_id, known, ex_on, pay_on, amount)
+    book.tell(
+        connection,
+        position_id,
+        now,
+        "dividend_announced",
+        f"A dividend of {price(amount)} per share of {position.ticker} goes ex on {ex_on}"
+        f"{f' and is paid on {pay_on}' if pay_on else ''}.",
+        {"ex_on": ex_on, "pay_on": pay_on, "per_share": amount},
+        {"dividend_id": dividend_id},
+    )
+    return find(connection, dividend_id)
 
 
 def _announced(

@@ -46,7 +46,7 @@ def query(settings: Settings, sql: str, *, seconds: float = 10.0, rows: int = 10
     """
     try:
         refresh_snapshot(settings)
-    except DatabaseBusy:
+    except (DatabaseBusy, OSError):  # such as a full disk: the copy before answers
         if not settings.snapshot.exists():
             raise
     return run_sql(settings.snapshot, sql, seconds=seconds, rows=rows)

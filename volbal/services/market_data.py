@@ -5,7 +5,7 @@ Prices come from the store first, then from those bundled with volbal; only `ref
 is handed out says where it comes from and how old it is. `now` is the moment of the call, aware.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -16,7 +16,7 @@ from volbal.domain.money import PRICE, from_float
 from volbal.domain.quotes import Quote
 from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.market.bundled import BundledPrices
-from volbal.market.inspection import missing_sessions
+from volbal.market.inspection import calendar_for, missing_sessions
 from volbal.market.model import DAILY, PriceHistory, as_symbol
 from volbal.market.sessions import EXCHANGE, NEW_YORK, SESSION_CLOSES, Calendar, calendar_of
 from volbal.services import price_fetch, price_store
@@ -24,12 +24,15 @@ from volbal.services.price_fetch import Refreshed
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
-from volbal.storage.rows import StoredQuote, StoredSeries
+from volbal.storage.rows import StoredClose, StoredQuote
 
 if TYPE_CHECKING:  # yfinance is slow to import: not before the first fetch
     from volbal.market.yahoo import UpcomingDividend, YahooPrices
 
 BUNDLED: Final = BundledPrices()
+
+YAHOO: Final = "Yahoo"
+"""The source of series that `refresh` made, `YahooPrices.name`."""
 
 LIVE_FOR: Final = timedelta(minutes=15)
 """How long after it was fetched a quote may be called live."""
@@ -51,6 +54,16 @@ def known_symbols(database: Database) -> tuple[str, ...]:
     """Symbols with daily prices, stored or bundled, in alphabetical order."""
     stored = {symbol for symbol, interval in revisions(database) if interval == DAILY}
     return tuple(sorted(stored | set(BUNDLED.symbols())))
+
+
+def fetched_symbols(database: Database, interval: str) -> tuple[str, ...]:
+    """Symbols whose stored series of `interval` was fetched, so that `refresh` can lengthen it."""
+    with database.read() as connection:
+        return tuple(
+            series.symbol
+            for series in records.all_series(connection)
+            if series.interval == interval and series.source == YAHOO
+        )
 
 
 def revisions(database: Database) -> dict[tuple[str, str], int]:
@@ -88,8 +101,8 @@ def history(database: Database, symbol: str, interval: str = DAILY) -> PriceHist
 class Coverage:
     """What one series has. fetched_at: None for bundled prices.
 
-    gaps: sessions between its first and last date without a bar. has_ohlc: every bar has an
-    open, a high and a low.
+    gaps: sessions between its first and last date without a bar. calendar: of where it trades,
+    None where nothing is known of its sessions. has_ohlc: every bar has an open, a high and a low.
     """
 
     symbol: str
@@ -104,6 +117,7 @@ class Coverage:
     dividends: int
     splits: int
     has_ohlc: bool
+    calendar: Calendar | None
 
     @property
     def is_stored(self) -> bool:
@@ -114,30 +128,48 @@ class Coverage:
         """Calendar days from the last bar to `today`."""
         return (today - self.last_date).days
 
+    def behind(self, now: datetime) -> int | None:
+        """Sessions that have closed since the last bar; None where they are not known."""
+        if self.calendar is None or not self.calendar.knows(self.calendar.date_of(now)):
+            return None
+        finished = self.calendar.last_finished(now)
+        return len(self.calendar.missing((self.last_date,), self.last_date, finished))
+
 
 def coverage(database: Database) -> list[Coverage]:
     """Every series that `history` gives, by symbol and interval; a stored one hides a bundled."""
     with database.read() as connection:
         stored = [
-            _coverage(price_store.assembled(connection, series), series)
-            for series in records.all_series(connection)
+            replace(
+                _coverage_of(database, one.symbol, one.interval, one.source, one.revision),
+                fetched_at=one.fetched_at,
+            )
+            for one in records.all_series(connection)
         ]
     hidden = {one.symbol for one in stored if one.interval == DAILY}
     bundled = [
-        _coverage(BUNDLED.history(symbol), None)
+        _coverage(BUNDLED.history(symbol), BUNDLED.name)
         for symbol in BUNDLED.symbols()
         if symbol not in hidden
     ]
     return sorted(stored + bundled, key=lambda one: (one.symbol, one.interval))
 
 
-def _coverage(history: PriceHistory, series: StoredSeries | None) -> Coverage:
+@lru_cache(maxsize=1024)
+def _coverage_of(
+    database: Database, symbol: str, interval: str, source: str, revision: int
+) -> Coverage:
+    """Of a stored series; as long as its revision is the same, so is this."""
+    return _coverage(history(database, symbol, interval), source)
+
+
+def _coverage(history: PriceHistory, source: str) -> Coverage:
     return Coverage(
         history.symbol,
         history.provenance.interval,
-        series.source if series else BUNDLED.name,
+        source,
         history.provenance.basis,
-        series.fetched_at if series else None,
+        None,
         history.first_date,
         history.last_date,
         len(history.bars),
@@ -145,6 +177,7 @@ def _coverage(history: PriceHistory, series: StoredSeries | None) -> Coverage:
         len(history.dividends),
         len(history.splits),
         history.has_ohlc,
+        calendar_for(history),
     )
 
 
@@ -164,7 +197,7 @@ def refresh(
         with database.read() as connection:
             series = records.find_series(connection, name, interval)
             stored = None if series is None else price_store.assembled(connection, series)
-        if series is not None and series.source != yahoo.name:
+        if series is not None and series.source != YAHOO:
             raise InvalidInput(
                 "symbol",
                 f"the {interval} prices of {name} were imported from {series.source}",
@@ -177,7 +210,7 @@ def refresh(
         with database.write() as connection:
             # Another thread may have refreshed it meanwhile: then look again at what is stored.
             if records.find_series(connection, name, interval) == series:
-                update.store(connection, yahoo.name, now)
+                update.store(connection, YAHOO, now)
                 return update.told
 
 
@@ -218,16 +251,35 @@ def latest_price(database: Database, symbol: str, now: datetime) -> SeenPrice:
     with database.read() as connection:
         quote = records.find_quote(connection, name)
         close = _stored_close(connection, name, now)
-    if close is None and name in BUNDLED.symbols():
-        bundled = BUNDLED.history(name)
-        price = float(bundled.bars["close"].iloc[-1])
-        close = _close(name, price, bundled.last_date, calendar_of(), "bundled", now)
-    if quote is not None and (close is None or quote.made_at >= close.made_at):
-        return _seen_quote(quote, now)
-    if close is None:
+    seen = _newest(name, quote, close, now)
+    if seen is None:
         raise PriceUnavailable(
             f"No price of {name} is known here; fetch or import some on the Data page."
         )
+    return seen
+
+
+def newest(
+    symbol: str, quote: StoredQuote | None, close: StoredClose | None, now: datetime
+) -> SeenPrice | None:
+    """`latest_price` of a symbol whose last quote and last stored close are read already."""
+    told = None
+    if close is not None:
+        origin = f"stored, {close.source}"
+        told = _close(symbol, close.close, close.on, calendar_of(), origin, now)
+    return _newest(symbol, quote, told, now)
+
+
+def _newest(
+    symbol: str, quote: StoredQuote | None, stored: SeenPrice | None, now: datetime
+) -> SeenPrice | None:
+    close = stored
+    if close is None and symbol in BUNDLED.symbols():
+        bundled = BUNDLED.history(symbol)
+        price = float(bundled.bars["close"].iloc[-1])
+        close = _close(symbol, price, bundled.last_date, calendar_of(), "bundled", now)
+    if quote is not None and (close is None or quote.made_at >= close.made_at):
+        return _seen_quote(quote, now)
     return close
 
 
@@ -286,7 +338,7 @@ def refresh_quote(
         seen.session,
         seen.currency,
         seen.previous_close,
-        yahoo.name,
+        YAHOO,
         now,
     )
     with database.write() as connection:

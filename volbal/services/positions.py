@@ -6,35 +6,45 @@ every other error leaves nothing at all.
 
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
+from typing import Final
 
-from volbal.domain import entries
+from volbal.domain import entries, orders
 from volbal.domain.configuration import Configuration
-from volbal.domain.ledger import Entry
+from volbal.domain.ledger import EMPTY, Entry, fold
 from volbal.domain.money import (
+    EXACT,
     MONEY,
     NO_MONEY,
     PRICE,
     SHARES,
     Number,
     divided,
+    from_float,
+    multiplied,
     not_negative,
     parsed,
+    plain,
     positive,
+    round_to,
+    whole_lots,
 )
 from volbal.domain.orders import OrderOpen
 from volbal.domain.performance import Performance, Valuation, performance
 from volbal.domain.position import Position
 from volbal.domain.wording import money, price, shares
 from volbal.errors import InvalidInput
-from volbal.market.model import as_symbol
+from volbal.market.model import DAILY, as_symbol
 from volbal.market.sessions import exchange_date
 from volbal.services import book, income, settings
 from volbal.services.book import Attempt, Since
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
-from volbal.storage.rows import Event
+from volbal.storage.rows import Event, StoredEntry
+
+FINEST_SHARE: Final = Decimal("0.000001")
+"""Fractions of a share as brokers count them."""
 
 
 def open_position(
@@ -58,23 +68,73 @@ def open_position(
     )
     chosen = configuration or Configuration()
     with database.write() as connection:
-        position_id = records.insert_position(connection, symbol, now, chosen)
-        settings.record(connection, position_id, chosen, by, "opened", now)
-        position = book.position(connection, position_id)
-        position, entry_id = book.post(connection, position, opened_with, now)
-        flow = -opened_with.legs.external
-        book.value(connection, position, now, opened_with.price, Since(flow))
-        book.tell(
-            connection,
-            position_id,
-            now,
-            "opened",
-            f"Opened with {shares(opened_with.quantity)} shares of {symbol} and "
-            f"{money(opened_with.legs.cash)} in cash.",
-            {"ticker": symbol, "anchor_price": opened_with.price},
-            {"entry_id": entry_id},
-        )
-        return position
+        return opened(connection, symbol, opened_with, chosen, by, now)
+
+
+def opened(
+    connection: Connection,
+    ticker: str,
+    opened_with: Entry,
+    configuration: Configuration,
+    by: str,
+    now: datetime,
+) -> Position:
+    """`open_position` within a unit of work."""
+    position_id = records.insert_position(connection, ticker, now, configuration)
+    settings.record(connection, position_id, configuration, by, "opened", now)
+    position = book.position(connection, position_id)
+    position, entry_id = book.post(connection, position, opened_with, now)
+    flow = -opened_with.legs.external
+    book.value(connection, position, now, opened_with.price, Since(flow))
+    book.tell(
+        connection,
+        position_id,
+        now,
+        "opened",
+        f"Opened with {shares(opened_with.quantity)} shares of {ticker} and "
+        f"{money(opened_with.legs.cash)} in cash.",
+        {"ticker": ticker, "anchor_price": opened_with.price},
+        {"entry_id": entry_id},
+    )
+    return position
+
+
+def draft(
+    ticker: str,
+    quantity: Number,
+    cash: Number,
+    price: Number,
+    configuration: Configuration,
+    now: datetime,
+) -> Position:
+    """The position that `open_position` would make with this anchor price; nothing is recorded.
+
+    Raises InvalidInput.
+    """
+    opened_with = entries.opening(
+        exchange_date(now),
+        not_negative("qty", quantity, SHARES),
+        not_negative("cash", cash, MONEY),
+        positive("anchor_price", price, PRICE),
+    )
+    return Position(0, as_symbol(ticker, "ticker"), now, fold(EMPTY, opened_with), configuration)
+
+
+def bought(
+    capital: Number, stock_share: Number, price: Number, lot_size: Number
+) -> tuple[Decimal, Decimal]:
+    """Shares and cash that `capital` makes at `price`, without a fee; whole lots where there are.
+
+    stock_share: the part of it meant for shares, in [0, 1]. Raises InvalidInput.
+    """
+    amount, share = positive("capital", capital, MONEY), parsed("stock_share", stock_share, SHARES)
+    at, lot = positive("price", price, PRICE), not_negative("lot_size", lot_size, SHARES)
+    if not 0 <= share <= 1:
+        raise InvalidInput("stock_share", f"{stock_share} is out of range", "allowed: in [0, 1]")
+    quantity = EXACT.divide(EXACT.multiply(amount, share), at)
+    fine = quantity.quantize(FINEST_SHARE, ROUND_DOWN, context=EXACT)
+    held = whole_lots(quantity, lot) if lot > 0 else round_to(SHARES, fine)
+    return held, amount - multiplied(MONEY, held, at)
 
 
 def find_position(database: Database, position_id: int) -> Position:
@@ -117,42 +177,66 @@ def reopen_position(database: Database, position_id: int, now: datetime) -> Posi
 
 
 def deposit(
-    database: Database,
-    position_id: int,
-    amount: Number,
-    now: datetime,
-    close: Number | None = None,
+    database: Database, position_id: int, amount: Number, now: datetime, key: str | None = None
 ) -> Position:
-    """Money in; never profit. close: the last stored close, for a position without a price.
+    """Money in; never profit. Without an accepted price the last stored close values it.
 
-    Raises PositionNotFound, PositionClosed, InvalidInput.
+    With a key it happens once. Raises PositionNotFound, PositionClosed, InvalidInput,
+    IdempotencyConflict.
     """
     paid = positive("amount", amount, MONEY)
-    with database.write() as connection:
+    used = None if key is None else orders.key(key)
+    attempt = Attempt("deposit", now, position_id, {"amount": paid, "key": used})
+    with book.unit_of_work(database, attempt) as connection:
+        if not _is_first(connection, position_id, used, "deposit", paid):
+            return book.position(connection, position_id)
         position = book.open_position(connection, position_id)
         entry = entries.deposit(paid, exchange_date(now))
         sentence = f"{money(paid)} deposited."
-        return _move(connection, position, entry, "deposit", sentence, close, now)
+        return _move(
+            connection, position, entry, "deposit", sentence, _close(connection, position), now
+        )
 
 
 def withdraw(
-    database: Database,
-    position_id: int,
-    amount: Number,
-    now: datetime,
-    close: Number | None = None,
+    database: Database, position_id: int, amount: Number, now: datetime, key: str | None = None
 ) -> Position:
-    """Money out; never loss. close: the last stored close, for a position without a price.
+    """Money out; never loss. Without an accepted price the last stored close values it.
 
-    Raises PositionNotFound, PositionClosed, InvalidInput, InsufficientCash.
+    With a key it happens once. Raises PositionNotFound, PositionClosed, InvalidInput,
+    InsufficientCash, IdempotencyConflict.
     """
     paid = positive("amount", amount, MONEY)
-    attempt = Attempt("withdrawal", now, position_id, {"amount": paid})
+    used = None if key is None else orders.key(key)
+    attempt = Attempt("withdrawal", now, position_id, {"amount": paid, "key": used})
     with book.unit_of_work(database, attempt) as connection:
+        if not _is_first(connection, position_id, used, "withdrawal", paid):
+            return book.position(connection, position_id)
         position = book.open_position(connection, position_id)
         entry = entries.withdrawal(position.balance, paid, exchange_date(now))
         sentence = f"{money(paid)} withdrawn."
-        return _move(connection, position, entry, "withdrawal", sentence, close, now)
+        return _move(
+            connection, position, entry, "withdrawal", sentence, _close(connection, position), now
+        )
+
+
+def _is_first(
+    connection: Connection, position_id: int, key: str | None, kind: str, amount: Decimal
+) -> bool:
+    """Take the key for this deposit or withdrawal; False where it stands for it already.
+
+    Raises PositionNotFound, IdempotencyConflict.
+    """
+    if key is None:
+        return True
+    book.position(connection, position_id)
+    known = records.find_transfer(connection, position_id, key)
+    if known is None:
+        records.insert_transfer_key(connection, position_id, key, kind, amount)
+        return True
+    first, second = (f"{one[0]} of {plain(one[1])}" for one in (known, (kind, amount)))
+    orders.require_same(key, (first, first), (second, second))
+    return False
 
 
 def adjust(
@@ -188,17 +272,22 @@ def adjust(
         return _move(connection, position, entry, "adjustment", sentence, at, now)
 
 
+def _close(connection: Connection, position: Position) -> Decimal | None:
+    """The last stored close of the position's stock."""
+    bar = records.last_bar(connection, position.ticker, DAILY)
+    return None if bar is None else from_float(PRICE, bar[1])
+
+
 def _move(
     connection: Connection,
     position: Position,
     entry: Entry,
     kind: str,
     sentence: str,
-    close: Number | None,
+    fallback: Decimal | None,
     now: datetime,
 ) -> Position:
     """Post an entry that brings in or takes out, valued at the last accepted price."""
-    fallback = None if close is None else positive("close", close, PRICE)
     at = position.last_price if position.last_price is not None else fallback
     opened = NO_MONEY
     if at is not None:
@@ -246,25 +335,33 @@ def split(
     inputs = {"new_shares": issued, "old_shares": given}
     attempt = Attempt("split", now, position_id, inputs)
     with book.unit_of_work(database, attempt) as connection:
-        position = book.open_position(connection, position_id)
-        _require_no_open_order(connection, position_id, "recording a split")
-        day = exchange_date(now)
-        due_by = income.Day(day, position.last_price)
-        position, dividend = income.work_off(connection, position, due_by, now)
-        entry = entries.split(position.balance, issued, given, day)
-        position, entry_id = book.post(connection, position, entry, now)
-        position = _split_last_price(connection, position, issued, given, now)
-        ratio = divided(SHARES, issued, given)
-        per_new_share = divided(PRICE, dividend, ratio)
-        since = Since(dividend=per_new_share, split=ratio)
-        book.value(connection, position, now, position.last_price, since)
-        sentence = (
-            f"Split {shares(issued)} for {shares(given)}: "
-            f"{shares(position.balance.quantity)} shares now."
-        )
-        outputs = {"entry_id": entry_id, "quantity": position.balance.quantity}
-        book.tell(connection, position_id, now, "split", sentence, inputs, outputs)
-        return position
+        return was_split(connection, position_id, issued, given, now)
+
+
+def was_split(
+    connection: Connection, position_id: int, issued: Decimal, given: Decimal, now: datetime
+) -> Position:
+    """`split` within a unit of work: `issued` shares for `given` ones, both > 0."""
+    position = book.open_position(connection, position_id)
+    _require_no_open_order(connection, position_id, "recording a split")
+    day = exchange_date(now)
+    due_by = income.Day(day, position.last_price)
+    position, dividend = income.work_off(connection, position, due_by, now)
+    entry = entries.split(position.balance, issued, given, day)
+    position, entry_id = book.post(connection, position, entry, now)
+    position = _split_last_price(connection, position, issued, given, now)
+    ratio = divided(SHARES, issued, given)
+    per_new_share = divided(PRICE, dividend, ratio)
+    since = Since(dividend=per_new_share, split=ratio)
+    book.value(connection, position, now, position.last_price, since)
+    sentence = (
+        f"Split {shares(issued)} for {shares(given)}: "
+        f"{shares(position.balance.quantity)} shares now."
+    )
+    outputs = {"entry_id": entry_id, "quantity": position.balance.quantity}
+    inputs = {"new_shares": issued, "old_shares": given}
+    book.tell(connection, position_id, now, "split", sentence, inputs, outputs)
+    return position
 
 
 def _split_last_price(
@@ -283,6 +380,13 @@ def returns(database: Database, position_id: int) -> Performance:
     with database.read() as connection:
         book.position(connection, position_id)
         return performance(records.valuations_of(connection, position_id))
+
+
+def ledger(database: Database, position_id: int) -> list[StoredEntry]:
+    """Every line of its ledger, oldest first. Raises PositionNotFound."""
+    with database.read() as connection:
+        book.position(connection, position_id)
+        return records.entries_of(connection, position_id)
 
 
 def valuations(database: Database, position_id: int) -> list[Valuation]:

@@ -30,9 +30,10 @@ PRICES: Final = ["open", "high", "low", "close"]
 class Refreshed:
     """What a fetch brought.
 
-    new_bars, new_dividends, new_splits: later than what was stored. refetched: why all of it was
-    fetched again, empty where it was not. lost_bars: stored ones that the source no longer gives
-    and that went with that. findings: what is odd about the new rows; they are stored as they came.
+    new_bars: later than those stored; new_dividends, new_splits: not stored before. refetched: why
+    all of it was fetched again, empty where it was not. lost_bars: stored ones that the source no
+    longer gives and that went with that. findings: what is odd about the new rows, which are
+    stored as they came.
     """
 
     symbol: str
@@ -46,10 +47,37 @@ class Refreshed:
     lost_bars: int = 0
     findings: tuple[str, ...] = ()
 
+    @property
+    def brings_nothing(self) -> bool:
+        """Nothing was new and nothing was fetched again."""
+        return not (self.new_bars or self.new_dividends or self.new_splits or self.refetched)
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for people."""
+        name = f"{self.symbol} {self.interval}"
+        reach = f"now {self.first_date} to {self.last_date}"
+        if self.refetched:
+            lost = f"; {self.lost_bars:,} older bars are gone" if self.lost_bars else ""
+            return f"{name} was fetched anew because {self.refetched}: {reach}{lost}."
+        if self.brings_nothing:
+            return f"{name} has nothing new: it reaches to {self.last_date}."
+        counts = (
+            _counted(self.new_bars, "bar"),
+            _counted(self.new_dividends, "dividend"),
+            _counted(self.new_splits, "split"),
+        )
+        return f"{name} got {', '.join(filter(None, counts))}: {reach}."
+
+
+def _counted(count: int, thing: str) -> str:
+    """Empty for none."""
+    return f"{count:,} new {thing}{'' if count == 1 else 's'}" if count else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A fetch ready to be stored. since: the last stored bar where only later rows are new."""
+    """A fetch ready to be stored. since: the last stored bar where only later bars are new."""
 
     history: PriceHistory
     since: pd.Timestamp | None
@@ -59,6 +87,8 @@ class Update:
         """All of it; the connection is of a `Database.write()` block."""
         if self.since is None:
             price_store.replace(connection, self.history, source, now)
+        elif self.told.brings_nothing:
+            price_store.checked(connection, self.history, now)
         else:
             price_store.append(connection, self.history, self.since, source, now)
 
@@ -110,8 +140,7 @@ def difference(stored: PriceHistory, fetched: PriceHistory) -> str:
 
     fetched: from some session of `stored` on.
     """
-    last = pd.Timestamp(stored.last_date)
-    new_splits = fetched.splits[fetched.splits["date"] > last]
+    new_splits = _unknown(fetched.splits, stored.splits, "date")
     if len(new_splits):
         split = new_splits.iloc[0]
         return f"there was a split of {split['ratio']:g} for 1 on {split['date']:%Y-%m-%d}"
@@ -149,21 +178,26 @@ def _actions(what: str, *histories: PriceHistory) -> list[pd.DataFrame]:
 
 
 def _joined(stored: PriceHistory, fetched: PriceHistory) -> PriceHistory:
-    last = pd.Timestamp(stored.last_date)
-    later = fetched.bars[fetched.bars.index > stored.bars.index[-1]]
-    dividends = fetched.dividends[fetched.dividends["ex_date"] > last]
-    splits = fetched.splits[fetched.splits["date"] > last]
+    """The stored bars with the later ones; actions of the fetched dates as they are now."""
+    first = pd.Timestamp(fetched.first_date)
+    fetched = _with_pay_dates(fetched, stored)
     return replace(
         fetched,
-        bars=_under(stored.bars, later),
-        dividends=_under(stored.dividends, dividends).reset_index(drop=True),
-        splits=_under(stored.splits, splits).reset_index(drop=True),
+        bars=_under(stored.bars, fetched.bars[fetched.bars.index > stored.bars.index[-1]]),
+        dividends=_under(stored.dividends[stored.dividends["ex_date"] < first], fetched.dividends),
+        splits=_under(stored.splits[stored.splits["date"] < first], fetched.splits),
     )
 
 
 def _under(above: pd.DataFrame, below: pd.DataFrame) -> pd.DataFrame:
-    """Both, one under the other; pandas warns of an empty one, whose types could win."""
-    return pd.concat([part for part in (above, below) if len(part)]) if len(below) else above
+    """Both, one under the other; an empty one could change the types of the other."""
+    parts = [part for part in (above, below) if len(part)]
+    joined = pd.concat(parts) if parts else above
+    return joined if joined.index.name == "time" else joined.reset_index(drop=True)
+
+
+def _unknown(found: pd.DataFrame, known: pd.DataFrame, dated: str) -> pd.DataFrame:
+    return found[~found[dated].isin(known[dated])]
 
 
 def _with_pay_dates(fetched: PriceHistory, stored: PriceHistory) -> PriceHistory:
@@ -175,17 +209,24 @@ def _with_pay_dates(fetched: PriceHistory, stored: PriceHistory) -> PriceHistory
 
 
 def _told(history: PriceHistory, stored: PriceHistory | None) -> Refreshed:
-    last = pd.Timestamp.min if stored is None else stored.bars.index[-1]
-    day = last.normalize() if stored is not None else last
-    return Refreshed(
+    told = Refreshed(
         history.symbol,
         history.provenance.interval,
         history.first_date,
         history.last_date,
-        int((history.bars.index > last).sum()),
-        int((history.dividends["ex_date"] > day).sum()),
-        int((history.splits["date"] > day).sum()),
-        findings=tuple(one.sentence for one in findings(history) if one.on > day.date()),
+        len(history.bars),
+        len(history.dividends),
+        len(history.splits),
+        findings=tuple(one.sentence for one in findings(history)),
+    )
+    if stored is None:
+        return told
+    return replace(
+        told,
+        new_bars=int((history.bars.index > stored.bars.index[-1]).sum()),
+        new_dividends=len(_unknown(history.dividends, stored.dividends, "ex_date")),
+        new_splits=len(_unknown(history.splits, stored.splits, "date")),
+        findings=tuple(one.sentence for one in findings(history) if one.on > stored.last_date),
     )
 
 

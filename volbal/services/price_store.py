@@ -36,49 +36,53 @@ def assembled(connection: Connection, series: StoredSeries) -> PriceHistory:
 
 def source_text(series: StoredSeries) -> str:
     """Where stored prices come from, and since when."""
-    return f"stored: {series.source}, fetched {series.fetched_at:%Y-%m-%d %H:%M} UTC"
+    done = "imported" if series.source.startswith("file ") else "fetched"
+    return f"stored: {series.source}, {done} {series.fetched_at:%Y-%m-%d %H:%M} UTC"
 
 
 def replace(connection: Connection, history: PriceHistory, source: str, now: datetime) -> None:
     """Put a validated `history` in the place of what is stored of its symbol and interval."""
-    symbol, interval = history.symbol, history.provenance.interval
-    _delete_rows(connection, symbol, interval)
-    _store_later(connection, history, pd.Timestamp.min)
-    records.store_series(connection, _series(history, source, now))
+    records.delete_bars(connection, history.symbol, history.provenance.interval)
+    _store(connection, history, history.bars, source, now)
 
 
 def append(
     connection: Connection, history: PriceHistory, since: pd.Timestamp, source: str, now: datetime
 ) -> None:
-    """Store what of `history` is later than `since`, the last bar of the stored part.
+    """Store the bars of `history` later than `since`, the last stored one, and all its actions.
 
-    history: the whole series, validated, its stored part unchanged.
+    history: the whole series, validated, its stored bars unchanged.
     """
-    if history.bars.index[-1] == since:
-        records.store_fetched_at(connection, history.symbol, history.provenance.interval, now)
-        return
-    _store_later(connection, history, since)
-    records.store_series(connection, _series(history, source, now))
+    _store(connection, history, history.bars[history.bars.index > since], source, now)
+
+
+def checked(connection: Connection, history: PriceHistory, now: datetime) -> None:
+    """The source had nothing new: only the time of the fetch changes."""
+    records.store_fetched_at(connection, history.symbol, history.provenance.interval, now)
 
 
 def delete(connection: Connection, symbol: str, interval: str) -> None:
     """Forget the series."""
     records.delete_series(connection, symbol, interval)
-    _delete_rows(connection, symbol, interval)
-
-
-def _store_later(connection: Connection, history: PriceHistory, since: pd.Timestamp) -> None:
-    key = (history.symbol, history.provenance.interval)
-    bars, dividends, splits = history.bars, history.dividends, history.splits
-    records.insert_bars(connection, *key, bars[bars.index > since].reset_index())
-    records.insert_price_dividends(connection, *key, dividends[dividends["ex_date"] > since])
-    records.insert_price_splits(connection, *key, splits[splits["date"] > since])
-
-
-def _delete_rows(connection: Connection, symbol: str, interval: str) -> None:
     records.delete_bars(connection, symbol, interval)
     records.delete_price_dividends(connection, symbol, interval)
     records.delete_price_splits(connection, symbol, interval)
+
+
+def _store(
+    connection: Connection,
+    history: PriceHistory,
+    new_bars: pd.DataFrame,
+    source: str,
+    now: datetime,
+) -> None:
+    key = (history.symbol, history.provenance.interval)
+    records.insert_bars(connection, *key, new_bars.reset_index())
+    records.delete_price_dividends(connection, *key)
+    records.insert_price_dividends(connection, *key, history.dividends)
+    records.delete_price_splits(connection, *key)
+    records.insert_price_splits(connection, *key, history.splits)
+    records.store_series(connection, _series(history, source, now))
 
 
 def _series(history: PriceHistory, source: str, now: datetime) -> StoredSeries:

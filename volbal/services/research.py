@@ -72,6 +72,23 @@ class Setup:
             raise InvalidInput("pay_lag_days", f"{self.pay_lag_days} is negative", "allowed: >= 0")
 
 
+TICKS_SENTENCES: Mapping[str, tuple[str, ...]] = {
+    "close": ("Ticks close: the rule sees each bar's close and fills there.",),
+    "limit": (
+        "Ticks limit: orders rest at both trigger levels. Within a bar the price runs from the "
+        "open over the low and the high to the close where the bar closes at or above its open, "
+        "else over the high and the low; the rule is asked at the open, at every level the price "
+        "meets on that way, and at the close, and fills there.",
+        "Bracket: nobody knows which of a bar's extremes came first, so the annual return is "
+        "also computed with the other order; the truth may lie outside both.",
+    ),
+}
+"""What a reader must know of each tick model."""
+
+STARTS = {"close": "close", "limit": "open"}
+"""The first price of each tick model's path."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A price history cut to a setup's dates, laid out as paths, with the cell it starts."""
@@ -96,15 +113,16 @@ class Prepared:
         provenance = self.history.provenance
         first = self.history.first_date
         unknown = int(self.history.dividends["pay_date"].isna().sum())
+        starts = " or ".join(STARTS[ticks] for ticks in self.paths.by_ticks)
         lag = (
             f"{unknown} dividends without a known pay date are paid {self.setup.pay_lag_days} "
             "calendar days after their ex-date.",
         )
         return (
             f"Prices: {provenance.source}; {provenance.basis}; interval {provenance.interval}.",
-            "Ticks close: the rule sees each bar's close and fills there.",
-            f"The cell starts at the close of {first} with {percent(self.setup.stock_share, 0)} in "
-            "stock, without a decision or a fee.",
+            *(sentence for ticks in self.paths.by_ticks for sentence in TICKS_SENTENCES[ticks]),
+            f"The cell starts at the {starts} of {first} with "
+            f"{percent(self.setup.stock_share, 0)} in stock, without a decision or a fee.",
             *(lag if unknown else ()),
             *(f"{note[:1].upper()}{note[1:]}." for note in self.history.notes),
         )
@@ -162,11 +180,15 @@ BENCHMARKS = {
 
 @dataclass(frozen=True)
 class Simulation:
-    """One replay of one policy with everything that can be said about it."""
+    """One replay of one policy with everything that can be said about it.
+
+    mirrored: with `limit` ticks, the same with the extremes of every bar in the other order.
+    """
 
     prepared: Prepared
     policy: Policy
     recording: Recording
+    mirrored: Recording | None
 
     @property
     def symbol(self) -> str:
@@ -180,7 +202,7 @@ class Simulation:
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Every metric of SPEC §8 and cvar_95; NaN where undefined."""
-        return simulation.metrics(self.recording)
+        return simulation.metrics(self.recording, self.mirrored)
 
     @cached_property
     def undefined(self) -> dict[str, str]:
@@ -190,11 +212,11 @@ class Simulation:
     @cached_property
     def benchmark_equity(self) -> dict[str, Floats]:
         """Daily equity V_0..V_n of each benchmark."""
-        marks, setup = self.recording.day_marks, self.prepared.setup
+        setup = self.prepared.setup
         matched = np.cumprod(1.0 + simulation.matched_returns(self.recording))
         return {
-            "buy_and_hold": simulation.held_equity(self.recording, 1.0)[marks],
-            "start_mix": simulation.held_equity(self.recording, setup.stock_share)[marks],
+            "buy_and_hold": simulation.held_equity(self.recording, 1.0),
+            "start_mix": simulation.held_equity(self.recording, setup.stock_share),
             "exposure_matched": setup.capital * np.concatenate(([1.0], matched)),
         }
 
@@ -211,12 +233,13 @@ class Simulation:
     def days(self) -> pd.DataFrame:
         """One row per day from the start (V_0): the strategy and its benchmarks.
 
-        Index date; columns price, equity, cash, shares, receivable, stock_share, anchor,
-        drawdown, the benchmarks' equity by name and their drawdown as drawdown_<name>.
+        Index date, the first one twice where the start is not its day's end; columns price,
+        equity, cash, shares, receivable, stock_share, anchor, drawdown, the benchmarks' equity
+        by name and their drawdown as drawdown_<name>.
         """
         recording, marks = self.recording, self.recording.day_marks
         columns = {
-            "price": recording.path.price,
+            "price": recording.price,
             "equity": recording.equity,
             "cash": recording.cash,
             "shares": recording.shares,
@@ -229,7 +252,8 @@ class Simulation:
         for name, equity in self.benchmark_equity.items():
             frame[name] = equity
             frame[f"drawdown_{name}"] = simulation.drawdowns(equity)
-        frame.index = pd.DatetimeIndex(recording.path.times[marks], name="date")
+        dates = recording.times[marks].astype("datetime64[D]").astype("datetime64[s]")
+        frame.index = pd.DatetimeIndex(dates, name="date")
         return frame
 
     @cached_property
@@ -237,10 +261,10 @@ class Simulation:
         """One row per fill: time, side, quantity > 0, price, notional, commission and the cell
         after it (shares, cash, stock_share), gain of a sell against average cost, reason."""
         recording = self.recording
-        ticks = [fill.tick for fill in recording.fills]
+        places = [fill.at for fill in recording.fills]
         return pd.DataFrame(
             {
-                "time": recording.path.times[ticks],
+                "time": recording.times[places],
                 "side": ["BUY" if fill.quantity > 0.0 else "SELL" for fill in recording.fills],
                 "quantity": [abs(fill.quantity) for fill in recording.fills],
                 "price": [fill.price for fill in recording.fills],
@@ -248,7 +272,7 @@ class Simulation:
                 "commission": [fill.commission for fill in recording.fills],
                 "shares": [fill.shares for fill in recording.fills],
                 "cash": [fill.cash for fill in recording.fills],
-                "stock_share": recording.stock_share[ticks],
+                "stock_share": recording.stock_share[places],
                 "gain": [fill.gain if fill.quantity < 0.0 else np.nan for fill in recording.fills],
                 "reason": [REASONS[int(fill.reason)] for fill in recording.fills],
             }
@@ -355,8 +379,12 @@ class Simulation:
 def simulate(history: PriceHistory, policy: Policy, setup: Setup) -> Simulation:
     """Replay `policy` over `history`. Raises PriceUnavailable or InvalidInput."""
     prepared = prepare(history, setup)
-    recording = simulation.record(prepared.path, policy.terms, *prepared.start)
-    return Simulation(prepared, policy, recording)
+    path, start = prepared.path, prepared.start
+    recording = simulation.record(path, policy.terms, *start)
+    mirrored = None
+    if path.walked.any():
+        mirrored = simulation.record(path.mirrored, policy.terms, *start)
+    return Simulation(prepared, policy, recording, mirrored)
 
 
 @dataclass(frozen=True)

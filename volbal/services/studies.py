@@ -5,32 +5,30 @@ this process (`study_runner`), which works on one study after the other; every p
 same states and progress, because both are in the database.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from math import prod
+from typing import Final
 
-from volbal.domain.study_states import StudyState
-from volbal.errors import VolbalError
-from volbal.market.model import PriceHistory
-from volbal.services.study_request import StudyRequest
+from volbal.domain.study_states import Step, StudyRunning, StudyState, after
+from volbal.engine.grid import Parameter
+from volbal.errors import InvalidInput
+from volbal.services import study_life, study_prices, study_runner
+from volbal.services.study_life import OWNER, StudyNotFound
+from volbal.services.study_plan import cells_of, valid_cells
+from volbal.services.study_request import StudyRequest, request_from
 from volbal.storage.database import Database
+from volbal.storage.records import Connection
+from volbal.storage.records import cells as cell_rows
+from volbal.storage.records import studies as study_rows
+from volbal.storage.rows import StoredStudy, StudyEvent
 
+__all__ = ["StudyNotFound"]
 
-class StudyNotFound(VolbalError):
-    """No study has this number."""
+LONGEST_NOTE: Final = 10_000
 
-    code = "study_not_found"
-
-    def __init__(self, study_id: int) -> None:
-        super().__init__(f"There is no study {study_id}; list the studies to see them.")
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of a study's history."""
-
-    happened_at: datetime
-    state: StudyState
-    sentence: str
+TIED: Final = (("min_stock_share", "max_stock_share"), ("sizing", "rebalance_ratio"))
+"""Parameters that a bound ties to each other; the others are valid or not by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ class Study:
     note: str
     created_at: datetime
     progress: Progress
-    history: tuple[Event, ...]
+    history: tuple[StudyEvent, ...]
     evidence: tuple[str, ...] = ()
     sent: str | None = None
 
@@ -99,17 +97,47 @@ class Estimate:
     seconds: float
 
 
-def price_history(database: Database, symbol: str) -> PriceHistory:
-    """The prices a study of `symbol` runs on. Raises PriceUnavailable."""
-    raise NotImplementedError
-
-
 def estimate(database: Database, request: StudyRequest) -> Estimate:
     """Counts and seconds of a request, quick enough to follow typing.
 
     Raises PriceUnavailable, InvalidInput (also where every cell is invalid).
     """
-    raise NotImplementedError
+    paths = study_prices.prepared(database, request, study_prices.searched(request))
+    cells = min(request.combinations, request.max_cells)
+    share = _valid_combinations(request) / request.combinations
+    if share == 0.0:
+        raise InvalidInput(
+            "parameters",
+            f"all {request.combinations:,} combinations break a bound",
+            "narrow the ranges",
+        )
+    valid = max(round(cells * share), 1)
+    steps = valid * sum(one.paths.steps for one in paths.values())
+    total, simulated = cells * len(paths), valid * len(paths)
+    return Estimate(
+        combinations=request.combinations,
+        total=total,
+        valid=simulated,
+        invalid=total - simulated,
+        sampled=request.sampled,
+        seconds=study_runner.seconds_of(steps, total),
+    )
+
+
+def _valid_combinations(request: StudyRequest) -> int:
+    """Cells of the whole grid that keep every bound.
+
+    Bounds tie few parameters to each other: each group that a bound ties is counted by itself.
+    """
+    known = request.parameters
+    groups = [[one for one in known if one.name in names] for names in TIED]
+    groups += [[one] for one in known if one.name not in {*TIED[0], *TIED[1]}]
+    return prod(_valid_of(request, tuple(group)) for group in groups if group)
+
+
+def _valid_of(request: StudyRequest, parameters: tuple[Parameter, ...]) -> int:
+    part = replace(request, parameters=parameters)
+    return round(float(valid_cells(part.grid, cells_of(part)).mean()) * part.combinations)
 
 
 def create(
@@ -124,58 +152,115 @@ def create(
 
     Raises PriceUnavailable for an unknown symbol or range, InvalidInput.
     """
-    raise NotImplementedError
+    estimate(database, request)
+    with database.write() as connection:
+        known = study_rows.find_study_by_key(connection, key) if key is not None else None
+        if known is not None:
+            return _read(connection, known)
+        content = request.as_mapping()
+        study_id = study_rows.insert_study(connection, request.name, content, sent, key, now)
+        study_rows.insert_study_event(connection, study_id, now, StudyState.DRAFT, "Saved.")
+        return _read(connection, study_id)
 
 
 def change(database: Database, study_id: int, request: StudyRequest, now: datetime) -> Study:
     """Replace a draft's configuration. Raises StudyNotFound, StudyNotStartable, StudyRunning."""
-    raise NotImplementedError
+    estimate(database, request)
+    with database.write() as connection:
+        stored = study_life.find(connection, study_id)
+        state = after(study_id, stored.state, Step.CHANGE)
+        study_rows.store_request(connection, study_id, request.name, request.as_mapping())
+        study_rows.insert_study_event(connection, study_id, now, state, "Changed.")
+        return _read(connection, study_id)
 
 
 def get(database: Database, study_id: int) -> Study:
     """Raises StudyNotFound. A study whose process is gone is found interrupted."""
-    raise NotImplementedError
+    with database.read() as connection:
+        return _read(connection, study_id)
 
 
 def list_studies(database: Database) -> list[Study]:
     """All, newest first."""
-    raise NotImplementedError
+    with database.read() as connection:
+        stored = study_rows.all_studies(connection)
+        return [_study(connection, one) for one in stored]
 
 
 def start(database: Database, study_id: int, now: datetime) -> Study:
     """Queue a draft with this process's runner. Raises StudyNotFound, StudyNotStartable,
     StudyRunning."""
-    raise NotImplementedError
+    return _queue(database, study_id, Step.START, now)
 
 
 def resume(database: Database, study_id: int, now: datetime) -> Study:
     """Queue an interrupted, cancelled or failed study again; stored chunks are not run again.
 
-    Raises StudyNotFound, StudyNotStartable, StudyRunning; InvalidInput where its prices have
-    changed since it was started (duplicate it).
+    Raises StudyNotFound, StudyNotStartable, StudyRunning; PricesChanged where it would go on with
+    other prices than it began with.
     """
-    raise NotImplementedError
+    require_same_prices(database, study_id)
+    return _queue(database, study_id, Step.RESUME, now)
+
+
+def require_same_prices(database: Database, study_id: int) -> None:
+    """Raises PricesChanged where a study would go on with other prices than it began with."""
+    with database.read() as connection:
+        stored = study_life.find(connection, study_id)
+    if stored.prices is not None:
+        request = request_from(stored.request)
+        part = study_prices.searched(request)
+        today = study_prices.described(study_prices.prepared(database, request, part), part)
+        study_prices.require_same(study_id, today, stored.prices)
+
+
+def _queue(database: Database, study_id: int, step: Step, now: datetime) -> Study:
+    take(database, study_id, step, now)
+    study_runner.wake(database)
+    return get(database, study_id)
+
+
+def take(database: Database, study_id: int, step: Step, now: datetime) -> None:
+    """Make this process the owner of a study that is to be started or resumed."""
+    with database.write() as connection:
+        stored = study_life.settled(connection, study_id, now)
+        state = after(study_id, stored.state, step)
+        request = request_from(stored.request)
+        total = len(request.symbols) * min(request.combinations, request.max_cells)
+        study_rows.store_queued(connection, study_id, OWNER, now, total)
+        sentence = "Started." if step is Step.START else "Resumed."
+        study_rows.insert_study_event(connection, study_id, now, state, sentence)
 
 
 def cancel(database: Database, study_id: int, now: datetime) -> Study:
-    """Stop it, in whatever process it runs, within a second. Raises StudyNotFound,
-    StudyNotStartable."""
-    raise NotImplementedError
+    """Stop it within a second; what is stored stays. Raises StudyNotFound, StudyNotStartable."""
+    study_runner.let_go(study_id)
+    with database.write() as connection:
+        stored = study_life.settled(connection, study_id, now)
+        sentence = f"Cancelled with {stored.completed:,} of {stored.total:,} cells stored."
+        study_life.end(connection, stored, Step.CANCEL, now, sentence)
+    return get(database, study_id)
 
 
 def duplicate(database: Database, study_id: int, now: datetime) -> Study:
     """A new draft with the same configuration. Raises StudyNotFound."""
-    raise NotImplementedError
+    study = get(database, study_id)
+    return create(database, study.request, now, sent=study.sent)
 
 
 def rerun(database: Database, study_id: int, now: datetime) -> Study:
     """A duplicate, started. Raises StudyNotFound."""
-    raise NotImplementedError
+    return start(database, duplicate(database, study_id, now).study_id, now)
 
 
 def note(database: Database, study_id: int, text: str) -> Study:
-    """Keep the user's own words with it. Raises StudyNotFound."""
-    raise NotImplementedError
+    """Keep the user's own words with it. Raises StudyNotFound, InvalidInput."""
+    if len(text) > LONGEST_NOTE:
+        raise InvalidInput("note", f"{len(text)} characters", f"allowed: up to {LONGEST_NOTE}")
+    with database.write() as connection:
+        study_life.find(connection, study_id)
+        study_rows.store_note(connection, study_id, text)
+        return _read(connection, study_id)
 
 
 def delete(database: Database, study_id: int) -> None:
@@ -183,14 +268,72 @@ def delete(database: Database, study_id: int) -> None:
 
     Raises StudyNotFound, StudyRunning.
     """
-    raise NotImplementedError
+    with database.write() as connection:
+        if study_life.state_of(study_life.find(connection, study_id)) is StudyState.RUNNING:
+            raise StudyRunning(study_id, "deleted")
+        cell_rows.delete_cells(connection, study_id)
+        study_rows.delete_chunks(connection, study_id)
+        study_rows.delete_study_events(connection, study_id)
+        study_rows.delete_study(connection, study_id)
 
 
 def progress(database: Database, study_id: int) -> Progress:
     """Raises StudyNotFound."""
-    raise NotImplementedError
+    with database.read() as connection:
+        return _progress(connection, study_life.find(connection, study_id))
 
 
 def trials(database: Database, symbol: str) -> int:
     """Cells ever simulated on `symbol` by any study, deleted ones included."""
-    raise NotImplementedError
+    with database.read() as connection:
+        return study_rows.trials_of(connection, symbol)
+
+
+def _read(connection: Connection, study_id: int) -> Study:
+    return _study(connection, study_life.find(connection, study_id))
+
+
+def _study(connection: Connection, stored: StoredStudy) -> Study:
+    request = request_from(stored.request)
+    return Study(
+        study_id=stored.study_id,
+        request=request,
+        state=study_life.state_of(stored),
+        note=stored.note,
+        created_at=stored.created_at,
+        progress=_progress(connection, stored),
+        history=tuple(study_rows.study_events(connection, stored.study_id)),
+        evidence=study_prices.evidence(request, stored.prices),
+        sent=stored.sent,
+    )
+
+
+def _progress(connection: Connection, stored: StoredStudy) -> Progress:
+    state = study_life.state_of(stored)
+    running = state is StudyState.RUNNING
+    rate = _rate(stored) if running else None
+    remaining = stored.total - stored.completed - stored.failed
+    return Progress(
+        study_id=stored.study_id,
+        state=state,
+        total=stored.total,
+        completed=stored.completed,
+        failed=stored.failed,
+        invalid=stored.invalid,
+        ahead=study_rows.studies_ahead(connection, stored.study_id) if running else 0,
+        rate=rate,
+        eta_seconds=remaining / rate if rate else None,
+        started_at=stored.started_at,
+        completed_at=stored.completed_at,
+        heartbeat_at=stored.heartbeat_at,
+        error=stored.error,
+    )
+
+
+def _rate(stored: StoredStudy) -> float | None:
+    """Cells per second of this run, up to the last chunk stored."""
+    if stored.run_at is None or stored.run_from is None or stored.stored_at is None:
+        return None
+    seconds = (stored.stored_at - stored.run_at).total_seconds()
+    cells = stored.completed - stored.run_from
+    return cells / seconds if cells > 0 and seconds > 0.0 else None

@@ -63,7 +63,7 @@ class StudyRequest:
     @property
     def grid(self) -> Grid:
         """Every combination of the parameters, sampled or not."""
-        return Grid(self.policy, self.parameters)
+        return Grid(self.policy, self.parameters, self.setup.ticks)
 
     @property
     def combinations(self) -> int:

@@ -12,11 +12,12 @@ from functools import reduce
 from typing import Final
 
 from volbal.domain import entries, guardrails, order_states, orders
-from volbal.domain.decision import Circumstances, Decision, Reason, decide
+from volbal.domain.decision import Circumstances, Decision, Reason, commission, decide
 from volbal.domain.ledger import Entry, fold
-from volbal.domain.money import NO_SHARES, Number
+from volbal.domain.money import MONEY, NO_SHARES, Number, multiplied
 from volbal.domain.order_states import OrderState, Step
 from volbal.domain.orders import Execution, FillRecord, Order, OrderRecord, Side
+from volbal.domain.policy import Policy
 from volbal.domain.position import Position
 from volbal.domain.quotes import Quote, require_aware
 from volbal.domain.wording import percent, price, shares
@@ -59,6 +60,15 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class LatestEvaluation:
+    """The last decision on record. proposal: its order, unless something happened since."""
+
+    decision: Decision
+    decided_at: datetime
+    proposal: Proposal | None
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """An accepted order. replayed: it had been accepted before, with this key."""
 
@@ -79,12 +89,16 @@ class Filled:
 def preview(database: Database, position_id: int, quote: Quote, now: datetime) -> Decision:
     """What `evaluate` would decide now; nothing is recorded. Raises PositionNotFound."""
     with database.read() as connection:
-        position = book.position(connection, position_id)
-        if not quote.is_suspect(position.reference_price):
-            steps = income.due(connection, position, income.Day(_day(quote, now), quote.price))
-            balance = reduce(fold, (step.entry for step in steps), position.balance)
-            position = replace(position, balance=balance)
+        position = worked_off(connection, book.position(connection, position_id), quote, now)
         return decide(position, quote, _circumstances(connection, position_id, now))
+
+
+def worked_off(connection: Connection, position: Position, quote: Quote, now: datetime) -> Position:
+    """The position as the rule would find it: dividends that are due by the quote's day done."""
+    if quote.is_suspect(position.reference_price):
+        return position
+    steps = income.due(connection, position, income.Day(_day(quote, now), quote.price))
+    return replace(position, balance=reduce(fold, (one.entry for one in steps), position.balance))
 
 
 def evaluate(database: Database, position_id: int, quote: Quote, now: datetime) -> Evaluation:
@@ -93,18 +107,23 @@ def evaluate(database: Database, position_id: int, quote: Quote, now: datetime) 
     Raises PositionNotFound, PositionClosed.
     """
     with database.write() as connection:
-        position = book.open_position(connection, position_id)
-        circumstances = _circumstances(connection, position_id, now)
-        if quote.is_suspect(position.reference_price):
-            decision = decide(position, quote, circumstances)
-            return _record_decision(connection, position, quote, circumstances, decision)
-        position, since = _arrive(connection, position, quote, now)
+        return evaluated(connection, position_id, quote, now)
+
+
+def evaluated(connection: Connection, position_id: int, quote: Quote, now: datetime) -> Evaluation:
+    """`evaluate` within a unit of work."""
+    position = book.open_position(connection, position_id)
+    circumstances = _circumstances(connection, position_id, now)
+    if quote.is_suspect(position.reference_price):
         decision = decide(position, quote, circumstances)
-        result = _record_decision(connection, position, quote, circumstances, decision)
-        if decision.reason is Reason.FIRST_PRICE:
-            position = _anchor_at_first_price(connection, position, quote, now)
-        book.value(connection, position, now, quote.price, since)
-        return result
+        return _record_decision(connection, position, quote, circumstances, decision)
+    position, since = _arrive(connection, position, quote, now)
+    decision = decide(position, quote, circumstances)
+    result = _record_decision(connection, position, quote, circumstances, decision)
+    if decision.reason is Reason.FIRST_PRICE:
+        position = _anchor_at_first_price(connection, position, quote, now)
+    book.value(connection, position, now, quote.price, since)
+    return result
 
 
 def _arrive(
@@ -210,32 +229,81 @@ def submit(
     inputs = {"key": used, "side": order.side.value, "quantity": order.quantity}
     attempt = Attempt("submission", now, position_id, inputs)
     with book.unit_of_work(database, attempt) as connection:
-        known = records.find_order_by_key(connection, position_id, used)
+        return submitted(connection, position_id, used, order, now)
+
+
+def submitted(
+    connection: Connection, position_id: int, key: str, order: Order, now: datetime
+) -> Submission:
+    """`submit` within a unit of work."""
+    known = records.find_order_by_key(connection, position_id, key)
+    if known is not None:
+        first, second = (known.fingerprint, known.order), (order.fingerprint, order)
+        orders.require_same(key, first, second)
+        return Submission(known, replayed=True)
+    position = book.open_position(connection, position_id)
+    day = exchange_date(now)
+    today, _ = records.orders_today_and_open(connection, position_id, day)
+    cap = position.configuration.policy.max_orders_per_day
+    if today >= cap:
+        raise orders.DailyOrderCap(cap)
+    order_id = records.insert_order(connection, position_id, key, order, now, day)
+    inputs = {"key": key, "side": order.side.value, "quantity": order.quantity}
+    outputs = {"order_id": order_id, "fingerprint": order.fingerprint}
+    sentence = f"Order {order_id} is submitted: {order} of {position.ticker}."
+    book.tell(connection, position_id, now, "submission", sentence, inputs, outputs)
+    state, filled = OrderState.SUBMITTED, NO_SHARES
+    accepted = OrderRecord(order_id, position_id, key, order.fingerprint, order, state, filled, now)
+    return Submission(accepted, replayed=False)
+
+
+def approve(database: Database, position_id: int, key: str, now: datetime) -> Submission:
+    """Submit what the position's latest evaluation proposes under `key`, once.
+
+    Approving again gives the same order again. Raises PositionNotFound, PositionClosed,
+    ProposalOutdated where the latest evaluation proposes something else or something happened
+    since, OrderOpen, DailyOrderCap.
+    """
+    attempt = Attempt("approval", now, position_id, {"key": key})
+    with book.unit_of_work(database, attempt) as connection:
+        known = records.find_order_by_key(connection, position_id, key)
         if known is not None:
-            first, second = (known.fingerprint, known.order), (order.fingerprint, order)
-            orders.require_same(used, first, second)
             return Submission(known, replayed=True)
-        position = book.open_position(connection, position_id)
-        day = exchange_date(now)
-        today, _ = records.orders_today_and_open(connection, position_id, day)
-        cap = position.configuration.policy.max_orders_per_day
-        if today >= cap:
-            raise orders.DailyOrderCap(cap)
-        order_id = records.insert_order(connection, position_id, used, order, now, day)
-        sentence = f"Order {order_id} is submitted: {order} of {position.ticker}."
-        outputs = {"order_id": order_id, "fingerprint": order.fingerprint}
-        book.tell(connection, position_id, now, "submission", sentence, inputs, outputs)
-        accepted = OrderRecord(
-            order_id,
-            position_id,
-            used,
-            order.fingerprint,
-            order,
-            OrderState.SUBMITTED,
-            NO_SHARES,
-            now,
-        )
-        return Submission(accepted, replayed=False)
+        latest = _latest_evaluation(connection, position_id)
+        proposal = None if latest is None else latest.proposal
+        if proposal is None or proposal.key != key:
+            raise orders.ProposalOutdated
+        _, open_order = records.orders_today_and_open(connection, position_id, exchange_date(now))
+        if open_order is not None:
+            raise orders.OrderOpen(open_order, "approving another one")
+        return submitted(connection, position_id, key, proposal.order, now)
+
+
+def latest_evaluation(database: Database, position_id: int) -> LatestEvaluation | None:
+    """The last recorded decision; None before any. Raises PositionNotFound."""
+    with database.read() as connection:
+        book.position(connection, position_id)
+        return _latest_evaluation(connection, position_id)
+
+
+def _latest_evaluation(connection: Connection, position_id: int) -> LatestEvaluation | None:
+    latest = records.last_decision(connection, position_id)
+    if latest is None:
+        return None
+    return LatestEvaluation(
+        latest.decision, latest.decided_at, _still_proposed(connection, position_id, latest)
+    )
+
+
+def _still_proposed(
+    connection: Connection, position_id: int, latest: StoredDecision
+) -> Proposal | None:
+    order, at = latest.decision.order, latest.decision.price
+    if order is None or latest.proposal_key is None:
+        return None
+    last = records.last_event(connection, position_id, CHANGES_THAT_RENEW_PROPOSALS)
+    key = orders.proposal_key(position_id, last, order, at)
+    return Proposal(key, order, at) if key == latest.proposal_key else None
 
 
 def cancel(database: Database, order_id: int, now: datetime, reason: str = "") -> OrderRecord:
@@ -289,41 +357,61 @@ def fill(
     used = None if key is None else orders.key(key)
     happened_at = _past("filled_at", filled_at or now, now)
     position_id = book.position_of_order(database, order_id)
-    inputs = {
+    inputs = _fill_inputs(order_id, used, execution, happened_at)
+    with book.unit_of_work(database, Attempt("fill", now, position_id, inputs)) as connection:
+        return executed(connection, order_id, execution, used, happened_at, now)
+
+
+def executed(
+    connection: Connection,
+    order_id: int,
+    execution: Execution,
+    key: str | None,
+    filled_at: datetime,
+    now: datetime,
+) -> Filled:
+    """`fill` within a unit of work."""
+    order = book.order(connection, order_id)
+    known = None if key is None else records.find_fill_by_key(connection, order_id, key)
+    if known is not None:
+        first = (known.fingerprint, known.execution)
+        orders.require_same(known.key or "", first, (execution.fingerprint, execution))
+        return Filled(known, order, book.position(connection, order.position_id), replayed=True)
+    made = FillRecord(
+        0,
+        order_id,
+        order.position_id,
+        key,
+        execution.fingerprint,
+        order.order.side,
+        execution,
+        filled_at,
+        outside_guardrails=False,
+    )
+    return _record_fill(connection, order, made, now)
+
+
+def expected_fee(policy: Policy, price: Number, quantity: Number) -> Decimal:
+    """What the policy expects a fill to cost, in account currency. Raises InvalidInput."""
+    done = orders.execution(price, quantity)
+    return commission(policy, multiplied(MONEY, done.quantity, done.price))
+
+
+def _fill_inputs(
+    order_id: int, key: str | None, execution: Execution, filled_at: datetime
+) -> Mapping[str, object]:
+    return {
         "order_id": order_id,
-        "key": used,
+        "key": key,
         "price": execution.price,
         "quantity": execution.quantity,
         "commission": execution.commission,
-        "filled_at": happened_at,
+        "filled_at": filled_at,
     }
-    with book.unit_of_work(database, Attempt("fill", now, position_id, inputs)) as connection:
-        order = book.order(connection, order_id)
-        known = None if used is None else records.find_fill_by_key(connection, order_id, used)
-        if known is not None:
-            first = (known.fingerprint, known.execution)
-            orders.require_same(known.key or "", first, (execution.fingerprint, execution))
-            return Filled(known, order, book.position(connection, position_id), replayed=True)
-        made = FillRecord(
-            0,
-            order_id,
-            position_id,
-            used,
-            execution.fingerprint,
-            order.order.side,
-            execution,
-            happened_at,
-            outside_guardrails=False,
-        )
-        return _record_fill(connection, order, made, inputs, now)
 
 
 def _record_fill(
-    connection: Connection,
-    order: OrderRecord,
-    fill: FillRecord,
-    inputs: Mapping[str, object],
-    now: datetime,
+    connection: Connection, order: OrderRecord, fill: FillRecord, now: datetime
 ) -> Filled:
     state = _state_after(order, fill.execution)
     position = book.position(connection, order.position_id)
@@ -346,7 +434,7 @@ def _record_fill(
         "fill",
         f"Order {order.order_id}: {fill.side} {fill.execution}; {price(at)} is the new anchor."
         f"{flag}",
-        inputs,
+        _fill_inputs(order.order_id, fill.key, fill.execution, fill.filled_at),
         {
             "fill_id": fill_id,
             "entry_id": entry_id,

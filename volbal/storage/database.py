@@ -101,6 +101,11 @@ class Database:
         """Does this process hold the file?"""
         return path.absolute() in cls._open
 
+    @classmethod
+    def held_here(cls, path: Path) -> "Database | None":
+        """The database of this process over the file, None where it holds none."""
+        return cls._open.get(path.absolute())
+
     def close(self) -> None:
         """Let go of the file, after the block that holds it now."""
         self._refuse_in_block("close()")

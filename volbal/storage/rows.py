@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -89,6 +89,15 @@ class StoredSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredClose:
+    """The last stored daily close of a symbol, and who gave the series."""
+
+    on: date
+    close: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredQuote:
     """The last quote seen of a symbol."""
 
@@ -128,6 +137,7 @@ class StoredStudy:
     owner: str | None
     run_at: datetime | None
     run_from: int | None
+    stored_at: datetime | None
     total: int
     completed: int
     invalid: int
@@ -135,3 +145,82 @@ class StoredStudy:
     error: str | None
     prices: Mapping[str, Any] | None
     vault: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which lines of the "why" log; None and empty stand for all.
+
+    since, before: aware, half-open. executed_only: what moved cash, shares or dividends, and the
+    evaluations whose orders were filled.
+    """
+
+    since: datetime | None = None
+    before: datetime | None = None
+    types: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    position_ids: tuple[int, ...] = ()
+    executed_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """An event with its stock, and the decision of an evaluation."""
+
+    event_id: int
+    position_id: int
+    ticker: str
+    happened_at: datetime
+    type: str
+    action: str | None
+    reason: str | None
+    sentence: str
+    executed: bool
+    inputs: Mapping[str, object]
+    outputs: Mapping[str, object]
+    decision_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DividendLine:
+    """A dividend with its position's shares of today.
+
+    paid_on: when the cash came, None before. held, gross, withheld, net: None before the ex-date
+    is worked off.
+    """
+
+    dividend_id: int
+    position_id: int
+    ticker: str
+    ex_on: date
+    pay_on: date | None
+    paid_on: date | None
+    per_share: Decimal
+    state: str
+    held: Decimal | None
+    gross: Decimal | None
+    withheld: Decimal | None
+    net: Decimal | None
+    quantity: Decimal
+    withholding_rate: float
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ViewColumn:
+    """A column of a documented view. view_comment, comment: what they hold."""
+
+    view: str
+    view_comment: str
+    name: str
+    type: str
+    comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAutopilot:
+    """Whether a position runs by itself, and through which bars it has."""
+
+    position_id: int
+    is_on: bool
+    seen_until: datetime

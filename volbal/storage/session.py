@@ -28,7 +28,15 @@ def opened(settings: Settings) -> Iterator[Database]:
 
 
 def refresh_snapshot(settings: Settings) -> None:
-    """Make the snapshot now where no running volbal does; cheap when it is fresh."""
-    if is_stale(settings.database, settings.snapshot):
-        with opened(settings):
-            pass
+    """Make the snapshot now, whether a volbal runs here or none does; cheap when it is fresh.
+
+    Raises DatabaseBusy, DatabaseUnusable, OSError.
+    """
+    if not is_stale(settings.database, settings.snapshot):
+        return
+    here = Database.held_here(settings.database)
+    if here is not None:
+        here.copy_to(settings.snapshot)
+        return
+    with opened(settings):
+        pass

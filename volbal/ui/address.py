@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 
 from volbal.domain.policy import BOOLEANS, PRESETS, SHORTHANDS, SIZINGS, Policy
+from volbal.engine.paths import TICK_MODELS
 from volbal.errors import VolbalError
 from volbal.formatting import value_text
 from volbal.market.model import PriceSource
@@ -101,6 +102,7 @@ def read_question(query: Query, source: PriceSource) -> tuple[dict[str, Any], li
         "end": reader.value("end", min(last, _example_date("end", last)), session),
         "capital": reader.value("capital", EXAMPLE.setup.capital, _number),
         "stock_share": reader.value("stock_share", EXAMPLE.setup.stock_share, _number),
+        "ticks": reader.value("ticks", EXAMPLE.setup.ticks, _one_of(TICK_MODELS)),
     }
     policy = policy_values(PRESETS[preset])
     for name, targets in SHORTHANDS.items():
@@ -116,6 +118,8 @@ def write_question(question: Question) -> Query:
         return {}
     setup, policy = question.setup, question.policy
     texts = {"symbol": question.symbol, "start": str(setup.start), "end": str(setup.end)}
+    if setup.ticks != EXAMPLE.setup.ticks:
+        texts["ticks"] = setup.ticks
     for name in ("capital", "stock_share"):
         if getattr(setup, name) != getattr(EXAMPLE.setup, name):
             texts[name] = value_text(getattr(setup, name))

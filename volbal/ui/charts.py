@@ -13,6 +13,8 @@ import pandas as pd
 from volbal.domain.policy import Policy
 from volbal.engine.metrics import Metric
 from volbal.formatting import axis_expression, percent, percent_points
+from volbal.market.model import PriceHistory
+from volbal.services.course import Course
 from volbal.services.research import BENCHMARKS
 
 Option = dict[str, Any]
@@ -31,7 +33,8 @@ LABEL = "#8392A7"
 CROWDED = 150
 """Fills beyond which their marks are drawn smaller."""
 
-MONEY, PRICE, PERCENT = "%,.0f", "%,.2f", "%.1f %%"
+MONEY, PRICE, PERCENT, MILLIONS = "%,.0f", "%,.2f", "%.1f %%", "%,.2f million"
+MILLION = 1_000_000.0
 
 
 def value_chart(
@@ -95,6 +98,105 @@ def rule_chart(
         "Anchor",
         {"name": "Buy", "icon": "triangle"},
         {"name": "Sell", "icon": "path://M0 0 L10 0 L5 8 Z"},
+    ]
+    option["legend"]["itemHeight"] = 8
+    return option, height
+
+
+def price_chart(
+    history: PriceHistory, height: int = 470, logarithmic: bool = False
+) -> tuple[Option, int]:
+    """Closes with dividends and splits above, volume below.
+
+    logarithmic: equal growth is an equal distance. Returns the option and its height in pixels.
+    """
+    bars = history.bars.reset_index()
+    frame = pd.DataFrame({"date": bars["time"], "close": bars["close"]})
+    frame["volume"] = bars["volume"] / MILLION
+    option = _two_panels(frame, ("Close", "Volume, millions"), height, 0.74)
+    option["yAxis"][0] |= {"scale": True} | ({"type": "log"} if logarithmic else {})
+    option["dataset"] += [
+        {"source": _at_closes(frame, history.dividends, "ex_date", "amount")},
+        {"source": _at_closes(frame, history.splits, "date", "ratio")},
+    ]
+    volume = _line("volume", "Volume", SLATE, 0.8, 1, MILLIONS) | {"areaStyle": {"opacity": 0.25}}
+    size = 7 if len(history.dividends) <= CROWDED else 4
+    option["series"] = [
+        _line("close", "Close", BLUE, 1.6, 0, PRICE),
+        volume,
+        _actions("Dividend", 1, GREEN, "circle", size, "%.4f"),
+        _actions("Split", 2, ORANGE, "diamond", 13, "%.4g : 1"),
+    ]
+    option["legend"]["data"] = [
+        "Close",
+        {"name": "Dividend", "icon": "circle"},
+        {"name": "Split", "icon": "diamond"},
+    ]
+    option["legend"]["itemHeight"] = 8
+    return option, height
+
+
+def _at_closes(frame: pd.DataFrame, actions: pd.DataFrame, dated: str, size: str) -> pd.DataFrame:
+    """Actions at the close they stand beside: time, price and their size."""
+    rows = frame["date"].searchsorted(actions[dated]).clip(max=len(frame) - 1)
+    return pd.DataFrame(
+        {
+            "time": frame["date"].to_numpy()[rows],
+            "price": frame["close"].to_numpy()[rows],
+            "size": actions[size].to_numpy(),
+        }
+    )
+
+
+def _actions(name: str, dataset: int, colour: str, symbol: str, size: int, number: str) -> Option:
+    return _marks(name, dataset, colour, 0, size) | {
+        "symbol": symbol,
+        "encode": {"x": "time", "y": "price", "tooltip": ["size"]},
+        "tooltip": {"valueFormatter": number},
+    }
+
+
+def course_chart(course: Course, policy: Policy, height: int = 520) -> tuple[Option, int]:
+    """Price, anchor and trigger levels with fills and dividends; the stock share below.
+
+    Returns the option and its height in pixels.
+    """
+    frame = course.days.assign(stock_share=percent_points(course.days["stock_share"]))
+    sides = [course.fills.loc[course.fills["side"] == side] for side in ("BUY", "SELL")]
+    option = _two_panels(frame, ("Price", "Stock share"), height, 0.64)
+    option["dataset"] += [{"source": marks} for marks in (*sides, course.dividends)]
+    option["yAxis"][0]["scale"] = True
+    option["yAxis"][1] |= {"min": 0, "max": 100, "interval": 25}
+    option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
+    steps = [
+        _line(column, name, colour, 1.0, 0, PRICE) | {"step": "end"}
+        for column, name, colour in (
+            ("anchor", "Anchor", VIOLET),
+            ("buy_level", "Buys at", BLUE),
+            ("sell_level", "Sells at", ORANGE),
+        )
+    ]
+    for level in steps[1:]:
+        level["lineStyle"] |= {"type": "dashed"}
+    share = _line("stock_share", "Stock share", BLUE, 1.4, 1, PERCENT)
+    share["markLine"] = _guardrails(policy)
+    size = 9 if len(course.fills) <= CROWDED else 6
+    option["series"] = [
+        _line("price", "Price", SLATE, 1.6, 0, PRICE),
+        *steps,
+        _marks("Buy", 1, BLUE, 0, size),
+        _marks("Sell", 2, ORANGE, 180, size),
+        _marks("Dividend", 3, GREEN, 0, size) | {"symbol": "diamond"},
+        share,
+    ]
+    option["legend"]["data"] = [
+        "Price",
+        "Anchor",
+        "Buys at",
+        "Sells at",
+        {"name": "Buy", "icon": "triangle"},
+        {"name": "Sell", "icon": "path://M0 0 L10 0 L5 8 Z"},
+        {"name": "Dividend", "icon": "diamond"},
     ]
     option["legend"]["itemHeight"] = 8
     return option, height
@@ -471,3 +573,66 @@ def sweep_chart(
             marked.mark_point(size=260, shape=shape, stroke=ORANGE, strokeWidth=2.5, tooltip=None)
         )
     return alt.layer(*layers).properties(height=height)
+
+
+def is_number(column: pd.Series) -> bool:
+    """Whether a chart can measure the column: numbers, exact ones included, and no flags."""
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    return kind in ("integer", "floating", "mixed-integer-float", "decimal")
+
+
+def answer_chart(frame: pd.DataFrame, kind: str, x: str, y: str, by: str | None) -> alt.Chart:
+    """Any table as Line, Bar or Scatter: y up, x across in the order given, by as colour."""
+    names = {x: "x", y: "y"} | ({by: "by"} if by else {})
+    shown = frame[list(names)].rename(columns=names)
+    for name in shown:
+        if is_number(shown[name]):
+            shown[name] = shown[name].astype(float)
+        elif pd.api.types.infer_dtype(shown[name], skipna=True) in ("date", "datetime"):
+            shown[name] = pd.to_datetime(shown[name])
+        else:
+            shown[name] = shown[name].astype(str)
+    measured = shown["x"].dtype.kind in "fM" and kind != "Bar"
+    across = alt.X("x", title=x) if measured else alt.X("x:N", title=x, sort=None)
+    marks = {
+        "Line": alt.Chart(shown).mark_line(point=len(shown) <= 60),
+        "Bar": alt.Chart(shown).mark_bar(),
+        "Scatter": alt.Chart(shown).mark_circle(size=60, opacity=0.7),
+    }
+    if kind == "Bar" and shown["x"].dtype.kind == "M":
+        across = alt.X("yearmonthdate(x):O", title=x)
+    hints = [alt.Tooltip(short, title=name) for name, short in names.items()]
+    encoding: dict[str, Any] = {"x": across, "y": alt.Y("y:Q", title=y), "tooltip": hints}
+    if by:
+        encoding["color"] = alt.Color("by:N", title=by)
+    drawn: alt.Chart = marks[kind].encode(**encoding).properties(height=420)
+    return drawn
+
+
+def comparison_chart(
+    curves: pd.DataFrame, title: str, height: int = 470, number: str = MONEY
+) -> tuple[Option, int]:
+    """Values side by side above, their drawdowns below.
+
+    curves: index date, columns (name, "value") and (name, "drawdown"), at most five names.
+    number: how a value is written. Returns the option and its height in pixels.
+    """
+    names = list(dict.fromkeys(map(str, curves.columns.get_level_values(0))))
+    shown = pd.DataFrame({"date": curves.index})
+    for place, name in enumerate(names):
+        shown[f"value{place}"] = curves[name, "value"].to_numpy()
+        shown[f"fall{place}"] = percent_points(curves[name, "drawdown"]).to_numpy()
+    option = _two_panels(shown, (title, "Drawdown"), height, 0.72)
+    option["yAxis"][0] |= {"scale": True, "axisLabel": {"color": LABEL, "showMinLabel": False}}
+    option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
+    option["yAxis"][1]["max"] = 0
+    colours = (BLUE, ORANGE, GREEN, VIOLET, SLATE)
+    option["series"] = [
+        _line(f"value{place}", name, colour, 1.8, 0, number)
+        for place, (name, colour) in enumerate(zip(names, colours, strict=False))
+    ] + [
+        _line(f"fall{place}", f"Drawdown, {name}", colour, 1.1, 1, PERCENT)
+        for place, (name, colour) in enumerate(zip(names, colours, strict=False))
+    ]
+    option["legend"]["data"] = names
+    return option, height

@@ -11,7 +11,13 @@ from volbal.engine.metrics import METRIC, METRICS, Metric
 from volbal.errors import VolbalError
 from volbal.formatting import UNDEFINED, metric_text, money, number, percent
 from volbal.market.model import PriceHistory
-from volbal.services.research import BENCHMARKS, Prepared, Simulation, simulate
+from volbal.services.research import (
+    BENCHMARKS,
+    TICKS_SENTENCES,
+    Prepared,
+    Simulation,
+    simulate,
+)
 from volbal.ui import charts
 from volbal.ui.address import Question
 from volbal.ui.forms import SOURCE
@@ -19,9 +25,13 @@ from volbal.ui.forms import SOURCE
 STRATEGY = "Strategy"
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
 def simulated(asked: Question) -> Simulation:
-    """The simulation of a question, computed once. Raises VolbalError."""
+    """The simulation of a question, computed once for the same prices. Raises VolbalError."""
+    return _simulated(asked, SOURCE.revision(asked.symbol))
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _simulated(asked: Question, revision: int) -> Simulation:
     return simulate(SOURCE.history(asked.symbol), asked.policy, asked.setup)
 
 
@@ -86,6 +96,19 @@ def headline(result: Simulation, columns: int = 4) -> None:
         money(result.metrics["total_commissions"]),
         "commissions",
         sentence(METRIC["fill_count"]),
+    )
+
+
+def show_bracket(result: Simulation) -> None:
+    """With limit ticks: what the order of a bar's extremes, which nobody knows, is worth."""
+    if result.mirrored is None:
+        return
+    metric = METRIC["cagr"]
+    ends = [metric_text(metric, result.metrics[name]) for name in ("bracket_low", "bracket_high")]
+    st.caption(
+        f":material/arrow_range: {metric.label} from {ends[0]} to {ends[1]}, by whether a bar's "
+        "low or its high came first.",
+        help=" ".join(TICKS_SENTENCES["limit"]),
     )
 
 
@@ -255,8 +278,14 @@ def show_fills(result: Simulation) -> None:
     if result.fills.empty:
         st.info("The rule never traded in this range.")
         return
+    daily = result.prepared.history.provenance.interval == "1d"
+    when = (
+        st.column_config.DateColumn("Date", format="YYYY-MM-DD", pinned=True)
+        if daily
+        else st.column_config.DatetimeColumn("Bar", format="YYYY-MM-DD HH:mm", pinned=True)
+    )
     columns: dict[str, Any] = {
-        "time": st.column_config.DateColumn("Date", format="YYYY-MM-DD", pinned=True),
+        "time": when,
         "side": "Side",
         "quantity": st.column_config.NumberColumn("Quantity", format=QUANTITY),
         "price": st.column_config.NumberColumn("Price", format=MONEY),

@@ -7,13 +7,12 @@ import streamlit as st
 
 from volbal.domain.policy import BOOLEANS, DEFAULT_RATIOS, PRESETS, Policy
 from volbal.formatting import value_text
-from volbal.market.bundled import BundledPrices
-from volbal.market.model import PriceSource
 from volbal.services.research import Setup
+from volbal.ui import prices
 from volbal.ui.address import Question, policy_values
 from volbal.ui.fields import FIELDS, MAIN, MORE, Field, choices, shown_value
 
-SOURCE: PriceSource = BundledPrices()
+SOURCE = prices.KnownPrices()
 
 ONE_TICK_A_DAY = "cannot matter here: with daily close ticks the rule looks once a day."
 
@@ -66,7 +65,13 @@ def data_inputs(page: str) -> None:
         "Example: 2023-09-21.",
         **reach,
     )
-    st.caption(f"{history.symbol} has prices from {history.first_date} to {history.last_date}.")
+    origin = history.provenance.source.partition(":")[0]
+    st.caption(
+        f"{history.symbol} has prices from {history.first_date} to {history.last_date} ({origin})."
+    )
+    problem = prices.problem()
+    if problem:
+        st.caption(f":material/lock: Only the bundled prices can be used. {problem}")
 
 
 def _fit_dates(page: str) -> None:
@@ -94,6 +99,14 @@ def cell_inputs(page: str) -> None:
         step=0.05,
         format="%.4g",
         help="Part of the capital in shares at the start, the rest is cash. Example: 0.5 is 50 %.",
+    )
+
+
+def tick_input(page: str, swept: bool = False) -> None:
+    """What the rule sees of a bar."""
+    field = FIELDS["ticks"]
+    st.selectbox(
+        field.label, choices("ticks"), key=f"{page}.ticks", help=field.help, disabled=swept
     )
 
 
@@ -185,14 +198,18 @@ def question(page: str) -> Question:
         end=recalled(page, "end"),
         capital=recalled(page, "capital"),
         stock_share=recalled(page, "stock_share"),
+        ticks=recalled(page, "ticks"),
     )
     return Question(recalled(page, "symbol"), policy, setup)
 
 
-def fields_without_effect(page: str) -> dict[str, str]:
+def fields_without_effect(page: str, swept: Collection[str] = ()) -> dict[str, str]:
     """Fields that cannot change anything in the run that the inputs ask for, with the reason."""
     history = SOURCE.history(recalled(page, "symbol"))
-    idle = {"max_orders_per_day": ONE_TICK_A_DAY}
+    idle = {}
+    only_closes = recalled(page, "ticks") == "close" and "ticks" not in swept
+    if only_closes and history.provenance.interval == "1d":
+        idle["max_orders_per_day"] = ONE_TICK_A_DAY
     if history.dividends.empty:
         idle["withholding_rate"] = f"cannot matter here: {history.symbol} paid no dividends."
     return idle

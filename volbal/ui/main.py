@@ -18,11 +18,24 @@ st.set_page_config(
 )
 st.logo(str(HERE / "logo.svg"), icon_image=str(HERE / "icon.png"), size="medium")
 st.navigation(
-    [
-        st.Page(
-            PAGES / "simulate.py", title="Simulate", icon=":material/show_chart:", default=True
-        ),
-        st.Page(PAGES / "optimize.py", title="Optimize", icon=":material/grid_on:"),
-    ],
+    {
+        "Portfolio": [
+            st.Page(
+                PAGES / "overview.py", title="Overview", icon=":material/dashboard:", default=True
+            ),
+            st.Page(PAGES / "position.py", title="Position", icon=":material/balance:"),
+            st.Page(PAGES / "timeline.py", title="Timeline", icon=":material/history:"),
+            st.Page(PAGES / "dividends.py", title="Dividends", icon=":material/payments:"),
+            st.Page(PAGES / "compare.py", title="Compare", icon=":material/compare:"),
+        ],
+        "Research": [
+            st.Page(PAGES / "simulate.py", title="Simulate", icon=":material/show_chart:"),
+            st.Page(PAGES / "optimize.py", title="Optimize", icon=":material/grid_on:"),
+        ],
+        "Data": [
+            st.Page(PAGES / "data.py", title="Data", icon=":material/candlestick_chart:"),
+            st.Page(PAGES / "sql.py", title="SQL", icon=":material/database:"),
+        ],
+    },
     position="top",
 ).run()

@@ -296,29 +296,37 @@ def unrun_text(asked: Study, shown: Study | None) -> str:
     )
 
 
+Kept = dict[tuple[Study, int], Optimization]
+"""Results by what was asked and the revision of its prices."""
+
+
 @st.cache_resource(show_spinner=False)
-def _kept() -> dict[Study, Optimization]:
+def _kept() -> Kept:
     """The latest results of this server, so that coming back to one costs nothing."""
     return {}
 
 
+def _key(asked: Study) -> tuple[Study, int]:
+    return asked, SOURCE.revision(asked.asked.symbol)
+
+
 def is_kept(asked: Study) -> bool:
     """Whether the result of `asked` is there without running it."""
-    return asked in _kept()
+    return _key(asked) in _kept()
 
 
 def optimized(asked: Study) -> Optimization:
     """The result of a study, with progress while it is computed. Raises VolbalError."""
-    kept = _kept()
-    result = kept.get(asked)
+    kept, key = _kept(), _key(asked)
+    result = kept.get(key)
     if result is None:
         result = _run(asked)
-        kept[asked] = result
+        kept[key] = result
         _forget_oldest(kept)
     return result
 
 
-def _forget_oldest(kept: dict[Study, Optimization]) -> None:
+def _forget_oldest(kept: Kept) -> None:
     """Other sessions may do the same meanwhile, so nothing is taken for granted."""
     for study in list(kept)[:-1]:
         if sum(len(result.cells) for result in list(kept.values())) > MOST_KEPT:

@@ -32,7 +32,7 @@ class Study:
     @property
     def grid(self) -> Grid:
         """Its cells. Raises InvalidInput."""
-        return Grid(self.asked.policy, self.parameters)
+        return Grid(self.asked.policy, self.parameters, self.asked.setup.ticks)
 
 
 def read_sweep(query: Query) -> tuple[dict[str, Any], list[str]]:

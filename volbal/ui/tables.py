@@ -10,6 +10,9 @@ from volbal.services import exports
 
 Source = pd.DataFrame | exports.Tables | Callable[[], pd.DataFrame]
 
+MANY = 10
+"""Rows beyond which a table scrolls."""
+
 LABELS = {
     "csv": "CSV, for any program",
     "xlsx": "Excel workbook",
@@ -26,9 +29,13 @@ def show(
     alt: str,
     name: str = "",
     height: int | str = "content",
-) -> None:
-    """A table, and below it its downloads where it has a `name` for their files."""
-    st.dataframe(
+    **more: Any,
+) -> Any:
+    """A table, and below it its downloads where it has a `name` for their files.
+
+    more: as st.dataframe takes it. Returns what that returns.
+    """
+    drawn = st.dataframe(
         frame,
         key=key,
         hide_index=True,
@@ -36,9 +43,28 @@ def show(
         height=height,  # type: ignore[arg-type]  # "content" or pixels, as st.dataframe takes it
         placeholder="",
         alt=alt,
+        **more,
     )
     if name:
         downloads(frame, name, f"{key}-downloads")
+    return drawn
+
+
+def pick(
+    frame: pd.DataFrame, key: str, config: Mapping[str, Any] | None = None, *, alt: str, name: str
+) -> list[int]:
+    """A table whose rows can be ticked; returns the places of those that are."""
+    event = show(
+        frame,
+        key,
+        config,
+        alt=alt,
+        name=name,
+        height="content" if len(frame) <= MANY else 400,
+        on_select="rerun",
+        selection_mode="multi-row",
+    )
+    return [row for row in event["selection"]["rows"] if row < len(frame)]
 
 
 def downloads(source: Source, name: str, key: str) -> None:

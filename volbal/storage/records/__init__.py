@@ -3,6 +3,7 @@
 Functions take the connection of a `Database.read()` or `Database.write()` block.
 """
 
+from volbal.storage.records.comparison import fees_and_dividends
 from volbal.storage.records.dividends import (
     dividend_entries,
     dividends_of,
@@ -17,6 +18,8 @@ from volbal.storage.records.dividends import (
 from volbal.storage.records.entries import (
     all_valuations,
     entries_after,
+    entries_of,
+    holdings_of,
     insert_entry,
     insert_valuation,
     quantity_before,
@@ -26,6 +29,7 @@ from volbal.storage.records.log import (
     events_of,
     insert_decision,
     insert_event,
+    last_decision,
     last_event,
 )
 from volbal.storage.records.orders import (
@@ -41,13 +45,24 @@ from volbal.storage.records.orders import (
     orders_today_and_open,
     store_order_state,
 )
+from volbal.storage.records.overview import (
+    every_last_close,
+    every_open_order,
+    every_order_count,
+    every_quote,
+    every_unpaid_dividend,
+    every_valuation,
+)
+from volbal.storage.records.payouts import dividend_lines
 from volbal.storage.records.positions import (
     all_positions,
     configurations,
     delete_preset,
     find_position,
+    find_transfer,
     insert_configuration,
     insert_position,
+    insert_transfer_key,
     presets,
     store_balance,
     store_configuration,
@@ -73,6 +88,28 @@ from volbal.storage.records.prices import (
     store_quote,
     store_series,
 )
+from volbal.storage.records.queries import (
+    delete_query,
+    saved_queries,
+    store_query,
+    view_columns,
+)
+from volbal.storage.records.screens import (
+    begin_removing_samples,
+    find_autopilot,
+    finish_removing_samples,
+    insert_sample,
+    remove_from_samples,
+    running_autopilots,
+    samples,
+    store_autopilot,
+)
+from volbal.storage.records.timeline import (
+    count_log_lines,
+    decision_numbers,
+    log_lines,
+    log_types,
+)
 from volbal.storage.records.values import Connection
 
 __all__ = [
@@ -82,18 +119,32 @@ __all__ = [
     "all_series",
     "all_valuations",
     "bars_of",
+    "begin_removing_samples",
     "configurations",
+    "count_log_lines",
+    "decision_numbers",
     "delete_bars",
     "delete_preset",
     "delete_price_dividends",
     "delete_price_splits",
+    "delete_query",
     "delete_series",
     "dividend_entries",
+    "dividend_lines",
     "dividends_of",
     "entries_after",
+    "entries_of",
     "events_of",
+    "every_last_close",
+    "every_open_order",
+    "every_order_count",
+    "every_quote",
+    "every_unpaid_dividend",
+    "every_valuation",
+    "fees_and_dividends",
     "fills_of",
     "fills_with_entries",
+    "find_autopilot",
     "find_dividend",
     "find_dividend_on",
     "find_fill_by_key",
@@ -102,6 +153,9 @@ __all__ = [
     "find_position",
     "find_quote",
     "find_series",
+    "find_transfer",
+    "finish_removing_samples",
+    "holdings_of",
     "insert_bars",
     "insert_configuration",
     "insert_decision",
@@ -113,17 +167,27 @@ __all__ = [
     "insert_position",
     "insert_price_dividends",
     "insert_price_splits",
+    "insert_sample",
+    "insert_transfer_key",
     "insert_valuation",
     "last_bar",
+    "last_decision",
     "last_event",
+    "log_lines",
+    "log_types",
     "orders_of",
     "orders_today_and_open",
     "presets",
     "price_dividends_of",
     "price_splits_of",
     "quantity_before",
+    "remove_from_samples",
+    "running_autopilots",
+    "samples",
+    "saved_queries",
     "store_accrual",
     "store_announcement",
+    "store_autopilot",
     "store_balance",
     "store_configuration",
     "store_fetched_at",
@@ -131,8 +195,10 @@ __all__ = [
     "store_payment",
     "store_preset",
     "store_price",
+    "store_query",
     "store_quote",
     "store_series",
     "unpaid_dividends",
     "valuations_of",
+    "view_columns",
 ]

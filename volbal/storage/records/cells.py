@@ -72,11 +72,11 @@ class Condition:
 
 def insert_cells(connection: Connection, arriving: "pa.Table") -> None:
     """arriving: the columns of the table by name."""
-    connection.register("arriving", arriving)
-    try:
-        connection.execute("insert into cells by name select * from arriving")
-    finally:
-        connection.unregister("arriving")
+    connection.execute("insert into cells by name select * from arriving")
+
+
+def delete_cells(connection: Connection, study_id: int) -> None:
+    connection.execute("delete from cells where study_id = ?", [study_id])
 
 
 def cell_columns(

@@ -56,6 +56,23 @@ def entries_after(connection: Connection, entry_id: int) -> list[StoredEntry]:
     return [_entry(row) for row in rows]
 
 
+def entries_of(connection: Connection, position_id: int) -> list[StoredEntry]:
+    """Of one position, oldest first."""
+    rows = connection.execute(
+        """
+        select
+            entry_id, position_id, recorded_at, kind, entry_on, leg_cash, leg_shares,
+            leg_receivable, leg_commission, leg_withholding, leg_income, leg_external, quantity,
+            price, anchor, anchor_on, new_shares, old_shares
+        from entries
+        where position_id = ?
+        order by entry_id
+        """,
+        [position_id],
+    ).fetchall()
+    return [_entry(row) for row in rows]
+
+
 def quantity_before(connection: Connection, position_id: int, day: date) -> Decimal:
     """Shares held at the close before `day`."""
     row = connection.execute(
@@ -109,6 +126,25 @@ def valuations_of(connection: Connection, position_id: int) -> list[Valuation]:
         [position_id],
     ).fetchall()
     return [Valuation(aware(at), *rest) for at, *rest in rows]
+
+
+def holdings_of(
+    connection: Connection, position_id: int
+) -> list[tuple[datetime, Decimal | None, Decimal, Decimal, Decimal]]:
+    """When it was valued, oldest first: time, price, quantity, cash, receivable."""
+    rows = connection.execute(
+        """
+        select valued_at, price, quantity, cash, receivable
+        from valuations
+        where position_id = ?
+        order by valuation_id
+        """,
+        [position_id],
+    ).fetchall()
+    return [
+        (aware(at), price, quantity, cash, receivable)
+        for at, price, quantity, cash, receivable in rows
+    ]
 
 
 def all_valuations(connection: Connection) -> list[StoredValuation]:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from volbal.domain import configuration as settings
+from volbal.domain.decision import Action, Decision, Reason, Sizing
+from volbal.domain.orders import Order, Side
 from volbal.domain.position import Position
 from volbal.domain.quotes import Quote
 from volbal.storage.records.values import Connection, as_json, aware, number, stored
@@ -70,6 +72,44 @@ def insert_decision(
         ],
     ).fetchone()
     return number(row)
+
+
+def last_decision(connection: Connection, position_id: int) -> StoredDecision | None:
+    """The newest one; None before any."""
+    row = connection.execute(
+        """
+        select
+            decided_at, proposal_key, side, quantity, wish, capped, guarded, funded, rounded,
+            action, reason, price, price_source, price_age, anchor, distance, buy_level,
+            sell_level, equity, stock_share, stock_share_after, notional, commission
+        from decisions
+        where position_id = ?
+        order by decision_id desc
+        limit 1
+        """,
+        [position_id],
+    ).fetchone()
+    if row is None:
+        return None
+    decision = Decision(
+        Action(row[9]),
+        Reason(row[10]),
+        price=row[11],
+        price_source=row[12],
+        price_age=row[13],
+        anchor=row[14],
+        distance=row[15],
+        buy_level=row[16],
+        sell_level=row[17],
+        equity=row[18],
+        stock_share=row[19],
+        stock_share_after=row[20],
+        sizing=Sizing(*row[4:9]),
+        order=None if row[2] is None else Order(Side(row[2]), row[3]),
+        notional=row[21],
+        commission=row[22],
+    )
+    return StoredDecision(decision, aware(row[0]), row[1])
 
 
 def insert_event(connection: Connection, event: Event) -> int:

@@ -148,6 +148,27 @@ def store_configuration(
     )
 
 
+def insert_transfer_key(
+    connection: Connection, position_id: int, key: str, kind: str, amount: Decimal
+) -> None:
+    connection.execute(
+        """
+        insert into transfer_keys (position_id, idempotency_key, kind, amount)
+        values (?, ?, ?, ?)
+        """,
+        [position_id, key, kind, amount],
+    )
+
+
+def find_transfer(connection: Connection, position_id: int, key: str) -> tuple[str, Decimal] | None:
+    """(kind, amount) of the deposit or withdrawal that the key stands for."""
+    row = connection.execute(
+        "select kind, amount from transfer_keys where position_id = ? and idempotency_key = ?",
+        [position_id, key],
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
 def store_preset(connection: Connection, name: str, policy: Policy, saved_at: datetime) -> None:
     """Saves under a new name or replaces what was saved under it."""
     connection.execute(

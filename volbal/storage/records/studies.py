@@ -38,8 +38,8 @@ def find_study(connection: Connection, study_id: int) -> StoredStudy | None:
         """
         select
             study_id, request, sent, note, state, created_at, queued_at, started_at,
-            completed_at, heartbeat_at, owner, run_at, run_from, total, completed, invalid,
-            failed, error, prices, vault
+            completed_at, heartbeat_at, owner, run_at, run_from, stored_at, total, completed,
+            invalid, failed, error, prices, vault
         from studies
         where study_id = ?
         """,
@@ -54,8 +54,8 @@ def all_studies(connection: Connection) -> list[StoredStudy]:
         """
         select
             study_id, request, sent, note, state, created_at, queued_at, started_at,
-            completed_at, heartbeat_at, owner, run_at, run_from, total, completed, invalid,
-            failed, error, prices, vault
+            completed_at, heartbeat_at, owner, run_at, run_from, stored_at, total, completed,
+            invalid, failed, error, prices, vault
         from studies
         order by study_id desc
         """
@@ -66,6 +66,36 @@ def all_studies(connection: Connection) -> list[StoredStudy]:
 def find_study_by_key(connection: Connection, key: str) -> int | None:
     row = connection.execute(
         "select study_id from studies where creation_key = ?", [key]
+    ).fetchone()
+    return None if row is None else number(row)
+
+
+def studies_ahead(connection: Connection, study_id: int) -> int:
+    """Running studies of its owner that were queued before it; 0 if it does not run."""
+    row = connection.execute(
+        """
+        select count(*)
+        from studies as mine join studies as other
+            on other.owner = mine.owner
+            and (other.queued_at, other.study_id) < (mine.queued_at, mine.study_id)
+        where mine.study_id = ? and mine.state = 'running' and other.state = 'running'
+        """,
+        [study_id],
+    ).fetchone()
+    return number(row)
+
+
+def next_study(connection: Connection, owner: str) -> int | None:
+    """The running study of `owner` that was queued first."""
+    row = connection.execute(
+        """
+        select study_id
+        from studies
+        where owner = ? and state = 'running'
+        order by queued_at, study_id
+        limit 1
+        """,
+        [owner],
     ).fetchone()
     return None if row is None else number(row)
 
@@ -99,7 +129,7 @@ def store_queued(
         update studies
         set
             state = 'running', owner = $owner, queued_at = $now, heartbeat_at = $now,
-            run_at = null, run_from = null, completed_at = null, error = null,
+            run_at = null, run_from = null, stored_at = null, completed_at = null, error = null,
             started_at = coalesce(started_at, $now), total = $total, failed = 0
         where study_id = $study_id
         """,
@@ -137,8 +167,12 @@ def store_run(
 def store_progress(connection: Connection, study_id: int, completed: int, now: datetime) -> None:
     """`completed` more cells are stored."""
     connection.execute(
-        "update studies set completed = completed + ?, heartbeat_at = ? where study_id = ?",
-        [completed, stored(now), study_id],
+        """
+        update studies
+        set completed = completed + $completed, heartbeat_at = $now, stored_at = $now
+        where study_id = $study_id
+        """,
+        {"study_id": study_id, "completed": completed, "now": stored(now)},
     )
 
 
@@ -240,15 +274,11 @@ def delete_chunks(connection: Connection, study_id: int) -> None:
     connection.execute("delete from chunks where study_id = ?", [study_id])
 
 
-def delete_cells(connection: Connection, study_id: int) -> None:
-    connection.execute("delete from cells where study_id = ?", [study_id])
-
-
 def _study(row: Row) -> StoredStudy:
     (
         study_id, request, sent, note, state, created_at, queued_at, started_at, completed_at,
-        heartbeat_at, owner, run_at, run_from, total, completed, invalid, failed, error, prices,
-        vault,
+        heartbeat_at, owner, run_at, run_from, stored_at, total, completed, invalid, failed, error,
+        prices, vault,
     ) = row  # fmt: skip
     return StoredStudy(
         study_id=study_id,
@@ -264,6 +294,7 @@ def _study(row: Row) -> StoredStudy:
         owner=owner,
         run_at=_moment(run_at),
         run_from=run_from,
+        stored_at=_moment(stored_at),
         total=total,
         completed=completed,
         invalid=invalid,

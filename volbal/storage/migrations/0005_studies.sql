@@ -4,7 +4,7 @@
 create sequence study_ids;
 
 -- owner: the process that works on it. run_at, run_from: when that began, and how many cells were
--- completed then. prices: per symbol what it runs on, so that a later run is on the same.
+-- completed then; stored_at: when cells were last stored. prices: per symbol what it runs on, so that a later run is on the same.
 create table studies (
     study_id bigint primary key default nextval('study_ids'),
     name varchar not null,
@@ -23,6 +23,7 @@ create table studies (
     owner varchar,
     run_at timestamp,
     run_from bigint,
+    stored_at timestamp,
     total bigint not null check (total >= 0),
     completed bigint not null check (completed >= 0 and completed + failed <= total),
     invalid bigint not null check (invalid >= 0),

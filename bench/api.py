@@ -1,0 +1,182 @@
+"""`python -m bench.api [CLIENTS] [SECONDS]`: the API under load, and whether anything got lost.
+
+CLIENTS at once submit orders (a third of them twice, under one key), fill them and evaluate, over
+20 positions, against a real server on fresh records. Afterwards the records are compared with
+what every client was told: an order or fill that was confirmed and is not there is lost, one
+that is there more often than it was asked for is double. Prints requests/s and latencies.
+"""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import httpx
+
+from tests.e2e.conftest import free_port, wait_until_healthy
+
+ROOT = Path(__file__).parents[1]
+POSITIONS = 20
+SHARES, CASH, PRICE = 10**6, 10**8, 100
+
+
+class Told:
+    """What the server has confirmed, and how long it took."""
+
+    def __init__(self) -> None:
+        self.orders: dict[tuple[int, str], int] = {}
+        self.fills: dict[tuple[int, str], int] = {}
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.statuses: Counter[tuple[str, int]] = Counter()
+        self.contradictions: list[str] = []
+
+    def keep(self, known: dict[tuple[int, str], int], key: tuple[int, str], number: int) -> None:
+        if known.setdefault(key, number) != number:
+            self.contradictions.append(f"{key} is {known[key]} and {number}")
+
+
+async def asked(
+    client: httpx.AsyncClient, told: Told, what: str, path: str, body: object, key: str = ""
+) -> httpx.Response:
+    began = time.perf_counter()
+    headers = {"Idempotency-Key": key} if key else {}
+    while True:
+        try:
+            response = await client.post(path, json=body, headers=headers)
+            break
+        except httpx.TransportError:  # an idle connection was closed: what a key is for
+            told.statuses[what, 0] += 1
+    told.seconds[what].append(time.perf_counter() - began)
+    told.statuses[what, response.status_code] += 1
+    return response
+
+
+async def life(
+    client: httpx.AsyncClient, told: Told, number: int, places: list[int], until: float
+) -> None:
+    """One client: submit, fill, evaluate, again and again."""
+    chance, step = random.Random(number), 0
+    while time.monotonic() < until:
+        step += 1
+        position, key = chance.choice(places), f"{number}-{step}"
+        order = {"side": chance.choice(["BUY", "SELL"]), "qty": 1}
+        path = f"/v1/positions/{position}/orders"
+        times = 2 if chance.random() < 1 / 3 else 1
+        sent = [asked(client, told, "submit", path, order, key) for _ in range(times)]
+        for response in await asyncio.gather(*sent):
+            if response.status_code in (200, 201):
+                told.keep(told.orders, (position, key), response.json()["order_id"])
+        made = told.orders.get((position, key))
+        if made is not None:
+            fill = {"price": PRICE, "filled_qty": 1, "commission": 0.01}
+            sent = [
+                asked(client, told, "fill", f"/v1/orders/{made}/fill", fill, key)
+                for _ in range(times)
+            ]
+            for response in await asyncio.gather(*sent):
+                if response.status_code == 200:
+                    told.keep(told.fills, (made, key), response.json()["fill_id"])
+        price = {"price": PRICE + chance.choice([-2, 0, 2])}
+        await asked(client, told, "evaluate", f"/v1/positions/{position}/evaluate", price)
+
+
+async def load(url: str, clients: int, seconds: float) -> bool:
+    """Run it and print; True where nothing is lost, double or contradictory."""
+    limits = httpx.Limits(max_connections=clients * 2)
+    async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as client:
+        start = {
+            "ticker": "ACME",
+            "qty": SHARES,
+            "cash": CASH,
+            "anchor_price": PRICE,
+            "guardrails": {"max_orders_per_day": 10**9},
+        }
+        made = [(await client.post("/v1/positions", json=start)).json() for _ in range(POSITIONS)]
+        places, told = [one["id"] for one in made], Told()
+        began = time.monotonic()
+        until = began + seconds
+        await asyncio.gather(
+            *(life(client, told, number, places, until) for number in range(clients))
+        )
+        report(told, time.monotonic() - began)
+        return await audited(client, told, places)
+
+
+def report(told: Told, seconds: float) -> None:
+    count = sum(map(len, told.seconds.values()))
+    print(f"{count:,} requests in {seconds:.1f} s: {count / seconds:,.0f} requests/s")
+    for what, taken in sorted(told.seconds.items()):
+        taken.sort()
+        at = [
+            taken[min(int(len(taken) * part), len(taken) - 1)] * 1000 for part in (0.5, 0.95, 0.99)
+        ]
+        answers = {status: n for (name, status), n in sorted(told.statuses.items()) if name == what}
+        print(f"{what:9} p50 {at[0]:6.0f} ms  p95 {at[1]:6.0f} ms  p99 {at[2]:6.0f} ms  {answers}")
+
+
+async def audited(client: httpx.AsyncClient, told: Told, places: list[int]) -> bool:
+    """Compare the records with what was told."""
+    orders: dict[tuple[int, str], int] = {}
+    fills: Counter[int] = Counter()
+    wrong = list(told.contradictions)
+    for place in places:
+        for order in await everything(client, f"/v1/positions/{place}/orders", "orders"):
+            if (place, order["idempotency_key"]) in orders:
+                wrong.append(f"two orders of {order['idempotency_key']}")
+            orders[place, order["idempotency_key"]] = order["order_id"]
+        mine = await everything(client, f"/v1/positions/{place}/fills", "fills")
+        fills.update(fill["order_id"] for fill in mine)
+        moved = sum(fill["qty"] if fill["side"] == "BUY" else -fill["qty"] for fill in mine)
+        held = (await client.get(f"/v1/positions/{place}")).json()["qty"]
+        if held != SHARES + moved:
+            wrong.append(f"position {place} holds {held}, its fills say {SHARES + moved}")
+    lost = [key for key, number in told.orders.items() if orders.get(key) != number]
+    lost += [key for key in told.fills if not fills[key[0]]]
+    double = [order for order, count in fills.items() if count > 1]
+    print(
+        f"{len(told.orders):,} orders and {len(told.fills):,} fills confirmed: "
+        f"{len(lost)} lost, {len(double)} double, {len(wrong)} contradictions"
+    )
+    return not (lost or double or wrong)
+
+
+async def everything(client: httpx.AsyncClient, path: str, name: str) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    while True:
+        response = await client.get(f"{path}?limit=10000&offset={len(found)}")
+        found += response.json()[name]
+        if len(found) >= int(response.headers["X-Total-Count"]):
+            return found
+
+
+def main(clients: str = "200", seconds: str = "60") -> int:
+    folder = Path(tempfile.mkdtemp())
+    port, log = free_port(), folder / "server.log"
+    options = ["--server.port", str(port), "--server.headless", "true"]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", *options],
+            cwd=ROOT,
+            env=os.environ | {"VOLBAL_DB": str(folder / "volbal.duckdb")},
+            stdout=output,
+            stderr=output,
+        ) as server,
+    ):
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until_healthy(url, server, log)
+            return 0 if asyncio.run(load(url, int(clients), float(seconds))) else 1
+        finally:
+            server.terminate()
+            server.wait(30)
+            print(log.read_text(encoding="utf-8")[-2000:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

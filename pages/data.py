@@ -1,0 +1,148 @@
+"""Data: the prices that everything computes with, how far they reach and where they come from."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from volbal.market.yahoo import REACH
+from volbal.services import market_data, running
+from volbal.services.market_data import Coverage
+from volbal.ui import acting, bringing, prices, series
+
+PAGE = "data"
+SYMBOL, INTERVAL, WANTED = "symbol", "interval", f"{PAGE}.wanted"
+
+
+def fetch_inputs(database: running.Database) -> None:
+    """Fetch one symbol, known or new, or all that were fetched before."""
+    form = st.form(f"{PAGE}.fetch", border=False)
+    with form.container(horizontal=True, vertical_alignment="bottom"):
+        wanted = st.text_input(
+            "Symbol to fetch",
+            key=WANTED,
+            placeholder="such as KO, BRK-B or SAP.DE",
+            help="As Yahoo spells it; it need not be in the list yet. Example: KO.",
+            width=230,
+        )
+        interval = st.selectbox(
+            "Interval",
+            list(REACH),
+            help="Spacing of the bars. Yahoo has daily ones of all times, 1h of two years, "
+            "5m to 30m of 60 days, 1m of 30 days. Example: 1d.",
+            width=110,
+        )
+        one = st.form_submit_button("Fetch", icon=":material/download:", type="primary")
+        every = st.form_submit_button("Refresh all", icon=":material/sync:")
+    if every:
+        names: Sequence[str] = market_data.fetched_symbols(database, interval)
+        if not names:
+            st.info(f"No {interval} prices were fetched before: name a symbol.")
+    else:
+        names = (wanted,) if one and wanted.strip() else ()
+    fetched = series.fetch(database, names, interval) if names else None
+    if fetched is not None:
+        st.session_state[SYMBOL], st.session_state[INTERVAL] = fetched, interval
+
+
+def arrive(symbols: Sequence[str]) -> None:
+    """Take up the symbol of a link in any case; one without prices is offered to be fetched."""
+    asked = st.query_params.get(SYMBOL, "")
+    if not asked or asked in symbols:
+        return
+    if asked.upper() in symbols:
+        st.session_state[SYMBOL] = asked.upper()
+    else:
+        st.session_state.setdefault(WANTED, asked.upper())
+        st.info(
+            f"There are no prices of {asked.upper()} here yet: fetch them, or import a file.",
+            icon=":material/search:",
+        )
+
+
+def keep_possible(name: str, options: Sequence[str]) -> None:
+    """Another window may have deleted what an input still shows: then the first one is shown."""
+    if st.session_state.get(name, options[0]) not in options:
+        st.session_state[name] = options[0]
+
+
+def chosen(found: Sequence[Coverage]) -> Coverage:
+    """The series to look at."""
+    symbols = list(dict.fromkeys(one.symbol for one in found))
+    keep_possible(SYMBOL, symbols)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        symbol = st.selectbox(
+            "Look at",
+            symbols,
+            key=SYMBOL,
+            bind="query-params",
+            help="Whose prices to show. Example: KO.",
+            width=230,
+        )
+        intervals = [one.interval for one in found if one.symbol == symbol]
+        if len(intervals) > 1:
+            keep_possible(INTERVAL, intervals)
+            interval = st.segmented_control(
+                "Interval shown",
+                intervals,
+                key=INTERVAL,
+                default=intervals[0],
+                required=True,
+                bind="query-params",
+            )
+        else:
+            interval = intervals[0]
+    return next(one for one in found if (one.symbol, one.interval) == (symbol, interval))
+
+
+def draw(one: Coverage) -> None:
+    """One series: where it comes from, what can be done with it, its chart and rows."""
+    revision = prices.revisions().get((one.symbol, one.interval), 0)
+    path = str(running.database().path)
+    history, odd = series.looked_into(one.symbol, one.interval, revision, path)
+    now = acting.now()
+    facts = (series.freshness(one, now), one.basis, series.exchange_text(one, now))
+    st.markdown(
+        f"**{one.symbol} · {one.interval} · {one.first_date} to {one.last_date}** · "
+        f"{' · '.join(filter(None, facts))}  \n"
+        f"From {history.provenance.source}"
+    )
+    if one.is_stored:
+        with st.popover("Delete", icon=":material/delete:", key=f"{PAGE}.delete-{revision}"):
+            st.markdown(
+                f"Forget the {one.bars:,} stored {one.interval} bars of {one.symbol}? Positions "
+                "and their records are not touched."
+            )
+            st.button(
+                f"Delete {one.symbol} {one.interval}",
+                type="primary",
+                key=f"{PAGE}.deleted-{revision}",
+                on_click=acting.act,
+                args=(f"{PAGE}.delete-{revision}", delete, one.symbol, one.interval),
+            )
+    series.draw(history, odd, f"{PAGE}-{one.symbol}-{one.interval}")
+
+
+def delete(symbol: str, interval: str) -> str:
+    """Forget a stored series and say so, also where the page is scrolled down to its button."""
+    market_data.delete(running.database(), symbol, interval)
+    sentence = f"The stored {interval} prices of {symbol} are deleted."
+    st.toast(sentence, icon=":material/delete:")
+    return sentence
+
+
+st.title("Data")
+st.caption(
+    "The prices that every page computes with: stored ones first, then those that come with "
+    "volbal. What is fetched from Yahoo is for your own use and stays on this machine."
+)
+with acting.records() as records:
+    arrive([one.symbol for one in series.covered(str(records.path), records.commits)])
+    fetch_inputs(records)
+    with st.container():
+        acting.show_said()
+    with st.expander("Import a file", icon=":material/upload_file:", key=f"{PAGE}.import"):
+        bringing.inputs()
+    everything = series.covered(str(records.path), records.commits)
+    series.show_all(everything)
+    st.subheader("Prices")
+    draw(chosen(everything))

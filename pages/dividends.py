@@ -1,0 +1,214 @@
+"""Dividends: what comes, what is owed, what was paid, month by month."""
+
+from datetime import date
+from decimal import Decimal
+
+import streamlit as st
+
+from volbal.domain.wording import money, price
+from volbal.services import income, payouts, positions, running
+from volbal.services.payouts import DividendLine, Payouts
+from volbal.ui import acting, calendar, log, tables
+
+EARLIEST = date(1970, 1, 1)
+
+
+def figures(found: Payouts) -> None:
+    """Paid, receivable and expected, net, with what was withheld."""
+    grid = st.grid(3, min_column_width=150, gap="xsmall")
+    told = (
+        ("Paid", found.paid, "Net of withholding, received as cash so far."),
+        ("Receivable", found.receivable, "Net; went ex and is not paid yet."),
+        ("Upcoming", found.upcoming, "Net; what today's shares would be paid."),
+    )
+    for label, lines, note in told:
+        grid.metric(
+            label,
+            money(payouts.total(lines)),
+            money(payouts.total(lines, "withheld")),
+            delta_color="off",
+            delta_arrow="off",
+            delta_description="withheld",
+            help=note,
+            border=True,
+        )
+
+
+def pay(lines: list[DividendLine]) -> str:
+    with running.database().lease():
+        for line in lines:
+            income.pay(running.database(), line.dividend_id, acting.now())
+    count = "1 dividend is" if len(lines) == 1 else f"{len(lines)} dividends are"
+    return f"{count} paid: {money(payouts.total(lines))} is cash now."
+
+
+def accrue(position_ids: list[int]) -> str:
+    with running.database().lease():
+        moved = [
+            dividend
+            for position_id in position_ids
+            for dividend in income.accrue(running.database(), position_id, acting.now())
+        ]
+    count = "1 dividend has" if len(moved) == 1 else f"{len(moved)} dividends have"
+    return f"{count} been worked off."
+
+
+def draw_receivable(lines: list[DividendLine]) -> None:
+    """What went ex, and the button that records its payment."""
+    st.subheader("Receivable")
+    if not lines:
+        st.caption("Nothing is owed: no dividend went ex and waits for its payment.")
+        return
+    picked = tables.pick(
+        payouts.table(lines),
+        "dividends-receivable",
+        calendar.RECEIVABLE,
+        alt="Dividends that went ex and are not paid",
+        name="dividends-receivable",
+    )
+    chosen = [lines[row] for row in picked]
+    st.button(
+        f"Record payment of {money(payouts.total(chosen))}" if chosen else "Record payment",
+        type="primary",
+        icon=":material/payments:",
+        disabled=not chosen,
+        help="Tick the dividends your broker has paid. One with a pay date is recorded by itself "
+        "when its position is next evaluated.",
+        on_click=acting.act,
+        args=(f"pay {[line.dividend_id for line in chosen]}", pay, chosen),
+    )
+
+
+def draw_upcoming(lines: list[DividendLine]) -> None:
+    """What was announced; what is due already can be worked off without an evaluation."""
+    st.subheader("Upcoming")
+    if not lines:
+        st.caption("No dividend is announced. Announce one below to have its ex-date honoured.")
+        return
+    late = [line for line in lines if line.ex_on <= acting.now().date()]
+    if late:
+        due = sorted({line.position_id for line in late})
+        st.warning(
+            f"{len(late):,} of them went ex already. They are worked off when their position is "
+            "next evaluated, or now.",
+            icon=":material/event_busy:",
+        )
+        st.button(
+            "Work off what is due",
+            on_click=acting.act,
+            args=(f"accrue {[line.dividend_id for line in late]}", accrue, due),
+        )
+    tables.show(
+        payouts.table(lines),
+        "dividends-upcoming",
+        calendar.UPCOMING,
+        alt="Announced dividends with what today's shares would be paid",
+        name="dividends-upcoming",
+        height="content" if len(lines) <= tables.MANY else 400,
+    )
+
+
+def announce(position_id: int) -> str:
+    state = st.session_state
+    made = income.announce(
+        running.database(),
+        position_id,
+        ex_on=state["dividends.ex_on"],
+        per_share=Decimal(repr(state["dividends.per_share"])),
+        pay_on=state["dividends.pay_on"],
+        now=acting.now(),
+    )
+    return f"Announced: {price(made.per_share)} per share, ex-date {made.ex_on}."
+
+
+def submitted(named: dict[str, int]) -> None:
+    """What the form asks; its inputs keep their values where it is refused."""
+    state = st.session_state
+    if state["dividends.ex_on"] is None or state["dividends.per_share"] is None:
+        acting.say("error", "A dividend needs its ex-date and its amount per share.")
+        return
+    asked = [state[f"dividends.{name}"] for name in ("position", "ex_on", "per_share", "pay_on")]
+    acting.act(f"announce {asked}", announce, named[asked[0]])
+
+
+def draw_form(named: dict[str, int]) -> None:
+    """Announce a dividend, or correct one before its ex-date."""
+    st.subheader("Announce")
+    if not named:
+        st.caption("Open a position first: a dividend belongs to one.")
+        return
+    with st.form("dividends.announce"):
+        grid = st.grid(4, min_column_width=150, gap="small")
+        grid.selectbox(
+            "Position", list(named), key="dividends.position", help="Who holds it. Example: KO 1."
+        )
+        grid.number_input(
+            "Gross per share",
+            value=None,
+            min_value=0.0,
+            step=0.01,
+            format="%.6g",
+            key="dividends.per_share",
+            help="Before withholding, specials of that date included. Example: 0.485.",
+        )
+        grid.date_input(
+            "Ex-date",
+            None,
+            min_value=EARLIEST,
+            format="YYYY-MM-DD",
+            key="dividends.ex_on",
+            help="First day a buyer gets nothing. Who held at the close before is paid.",
+        )
+        grid.date_input(
+            "Pay date",
+            None,
+            min_value=EARLIEST,
+            format="YYYY-MM-DD",
+            key="dividends.pay_on",
+            help="Empty: it is paid when you record it.",
+        )
+        st.form_submit_button("Announce", on_click=submitted, args=(named,))
+    st.caption(
+        "Announcing the same again changes nothing; another amount or pay date for the same "
+        "ex-date corrects it."
+    )
+
+
+def draw_paid(found: Payouts) -> None:
+    """Symbol by month, and every payment."""
+    st.subheader("By month")
+    years = payouts.years(found)
+    if not years:
+        st.caption("No dividend went ex yet.")
+        return
+    calendar.draw(found, years)
+    st.subheader("Paid")
+    if found.paid:
+        tables.show(
+            payouts.table(found.paid),
+            "dividends-paid",
+            calendar.PAID,
+            alt="Paid dividends, newest first",
+            name="dividends-paid",
+            height="content" if len(found.paid) <= tables.MANY else 400,
+        )
+    else:
+        st.caption("Nothing was paid yet.")
+
+
+st.title("Dividends")
+st.caption("Gross, what is withheld at each position’s own rate, and net.")
+with acting.records() as database:
+    acting.show_said()
+    everything = payouts.payouts(database)
+    figures(everything)
+    draw_receivable(everything.receivable)
+    draw_upcoming(everything.upcoming)
+    draw_form(
+        {
+            log.position_text(one.position_id, one.ticker): one.position_id
+            for one in positions.list_positions(database)
+            if one.balance.is_open
+        }
+    )
+    draw_paid(everything)

@@ -1,0 +1,11 @@
+"""Position: open one, evaluate it, approve, record fills, and everything it holds."""
+
+from volbal.ui import acting, cockpit, opening
+
+with acting.records() as database:
+    chosen = cockpit.choose(database)
+    acting.show_said()
+    if chosen is None:
+        opening.draw(database)
+    else:
+        cockpit.draw(database, chosen)

@@ -1,0 +1,89 @@
+"""Timeline: everything that was asked, decided, done or refused, and why."""
+
+from datetime import date
+
+import streamlit as st
+
+from volbal.domain.decision import Action
+from volbal.services import running, timeline
+from volbal.services.timeline import Choices, LogFilter
+from volbal.ui import acting, log, tables
+
+# Inputs by their names in the URL, and what they are without a filter.
+FIELDS = {"from": None, "to": None, "kind": [], "action": [], "position": [], "executed": False}
+PAGE = "page"
+EARLIEST = date(1970, 1, 1)
+
+
+def first_page() -> None:
+    st.session_state[PAGE] = 1
+
+
+def clear() -> None:
+    """No filter at all."""
+    st.session_state.update(FIELDS)
+    first_page()
+
+
+def inputs(there: Choices) -> LogFilter:
+    """The filters, which stand in the URL."""
+    named = {log.position_text(*one): one[0] for one in there.positions.items()}
+    grid = st.grid(3, min_column_width=150, gap="small")
+    more = {"bind": "query-params", "on_change": first_page}
+    dates = {"min_value": EARLIEST, "max_value": acting.now().date(), "format": "YYYY-MM-DD"}
+    first = grid.date_input("From", None, key="from", help="First day. UTC.", **dates, **more)
+    last = grid.date_input("To", None, key="to", help="Last day, included. UTC.", **dates, **more)
+    positions = grid.multiselect(
+        "Position", list(named), key="position", placeholder="All positions", **more
+    )
+    types = {log.kind_text(kind): kind for kind in there.types}
+    kinds = grid.multiselect("Kind", list(types), key="kind", placeholder="All kinds", **more)
+    actions = grid.multiselect(
+        "Action", [one.value for one in Action], key="action", placeholder="All actions", **more
+    )
+    executed = grid.toggle(
+        "Executed only",
+        key="executed",
+        help="What moved cash, shares or dividends, and the evaluations whose orders were filled. "
+        "Example: a hold is not, a fill is.",
+        **more,
+    )
+    return LogFilter(
+        *timeline.days(first, last),
+        tuple(types[kind] for kind in kinds),
+        tuple(actions),
+        tuple(named[name] for name in positions),
+        executed,
+    )
+
+
+def draw(database: running.Database, wanted: LogFilter) -> None:
+    """One page of the log, and the whole of it as a file."""
+    page = timeline.page(database, wanted, st.session_state.get(PAGE, 1))
+    if not page.total:
+        st.info("Nothing in the log matches these filters.", icon=":material/filter_alt_off:")
+        st.button("Clear filters", on_click=clear)
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{page.total:,}** {'event' if page.total == 1 else 'events'}")
+        if wanted != LogFilter():
+            st.button("Clear filters", type="tertiary", on_click=clear)
+        tables.downloads(
+            lambda: timeline.table(running.database(), wanted), "timeline", "timeline-downloads"
+        )
+    log.draw(page)
+    if page.pages > 1:
+        st.pagination(page.pages, key=PAGE, bind="query-params")
+
+
+st.title("Timeline")
+st.caption("What the rule was asked, what it decided and why, and everything that was done.")
+with acting.records() as records:
+    found = timeline.choices(records)
+    if found.types:
+        draw(records, inputs(found))
+    else:
+        st.info(
+            "Nothing has happened yet. Open a position in Overview: every step of it is told here.",
+            icon=":material/history:",
+        )

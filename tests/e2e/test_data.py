@@ -1,0 +1,61 @@
+"""The Data page in a real Chromium: fetched from a local server, imported, deleted."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+FILE = {
+    "name": "own.csv",
+    "mimeType": "text/csv",
+    "buffer": b"Date;Open;High;Low;Close\n03/04/2020;10;11;9,5;10,5\n06/04/2020;10;12;9,5;11\n",
+}
+
+
+def wait_for_chart(page: Page, symbol: str) -> None:
+    expect(page.get_by_role("img", name=f"Closes of {symbol} ")).to_be_visible()
+
+
+def delete(page: Page, symbol: str) -> None:
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("button", name=f"Delete {symbol} 1d").click()
+    expect(page.get_by_test_id("stToast")).to_contain_text(f"prices of {symbol} are deleted")
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "dark"), [(1440, 900, False), (390, 844, True)], ids=["desktop", "phone"]
+)
+def test_prices_are_fetched_imported_and_deleted(
+    visit, width: int, height: int, dark: bool
+) -> None:
+    page = visit("/data", width, height, dark)
+    wait_for_chart(page, "AAPL")
+    symbol = page.get_by_role("textbox", name="Symbol to fetch")
+    symbol.fill("ibm")
+    symbol.press("Enter")
+    expect(page.get_by_text("IBM 1d got 3,733 new bars")).to_be_visible()
+    wait_for_chart(page, "IBM")
+    expect(page).to_have_url(re.compile("symbol=IBM"))
+    page.get_by_role("button", name="Refresh all").click()
+    expect(page.get_by_text("IBM 1d has nothing new")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"data-{width}-{'dark' if dark else 'light'}.png")
+
+    page.get_by_text("Import a file").click()
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(FILE)
+    expect(page.get_by_text("can be read day first or month first")).to_be_visible()
+    page.get_by_text("day first", exact=True).click()
+    expect(page.get_by_text("OWN · 1d · 2020-04-03 to 2020-04-06")).to_be_visible()
+    page.get_by_role("button", name="Save OWN").click()
+    expect(page.get_by_text("own.csv is saved")).to_be_visible()
+    wait_for_chart(page, "OWN")
+    delete(page, "OWN")
+    wait_for_chart(page, "AAPL")
+
+    page.goto(page.url.partition("?")[0] + "?symbol=IBM")
+    wait_for_chart(page, "IBM")
+    delete(page, "IBM")
+    expect(page.get_by_text("From bundled")).to_be_visible()

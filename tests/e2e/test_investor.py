@@ -1,0 +1,195 @@
+"""The investor's whole way in a real Chromium: open, evaluate, approve, fill, dividend, export.
+
+At two sizes, light and dark. Whatever is clicked twice, reloaded, gone back to or open in another
+tab, there is one order and every fill is recorded once.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from books import opened
+from conftest import place_of, served
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from volbal.services import positions
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
+LOOKS = [("desktop", False), ("phone", True)]
+MONTH = timedelta(days=30)
+DRAWN_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def book_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """volbal over records with one position opened a month ago, which is owed dividends."""
+    records = tmp_path_factory.mktemp("investor") / "volbal.duckdb"
+    with opened(records) as database:
+        for _ in LOOKS:
+            positions.open_position(
+                database,
+                "KO",
+                quantity=50,
+                cash=2000,
+                anchor_price=40,
+                now=datetime.now(UTC) - MONTH,
+            )
+    with served(records) as address:
+        yield address
+
+
+def shot(page: Page, name: str, look: tuple[str, bool]) -> None:
+    size, dark = look
+    ARTIFACTS.mkdir(exist_ok=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0], name
+    assert page.get_by_test_id("stException").count() == 0, name
+    path = ARTIFACTS / f"investor-{name}-{size}-{'dark' if dark else 'light'}.png"
+    page.screenshot(path=path, full_page=True)
+
+
+def said(page: Page, sentence: str | re.Pattern[str]) -> None:
+    expect(page.get_by_text(sentence).first).to_be_visible(timeout=DRAWN_MS)
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=re.compile(f"^{name}"))
+
+
+Look = tuple[str, bool]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_whole_way_from_a_first_position_to_an_export(
+    windows: dict[bool, BrowserContext], book_url: str, look: Look
+) -> None:
+    width, height = SIZES[look[0]]
+    page = windows[look[1]].new_page()
+    page.set_viewport_size({"width": width, "height": height})
+    number = open_position(page, book_url, look)
+    approve_once(page, windows[look[1]].new_page(), look)
+    fill_in_two_parts(page, look)
+    look_back(page, look)
+    dividend(page, book_url, LOOKS.index(look) + 1)
+    shot(page, "7-dividend", look)
+    types = [row["type"] for row in exported(page, book_url, number)]
+    assert types.count("submission") == 1
+    assert types.count("fill") == 2
+    shot(page, "8-timeline", look)
+    page.goto(book_url)
+    said(page, "Positions")
+    page.wait_for_timeout(500)
+    shot(page, "9-overview", look)
+    page.close()
+
+
+def open_position(page: Page, url: str, look: Look) -> int:
+    """By the short form, with a double click; returns the number of the one position made."""
+    page.goto(f"{url}/position?id=new")
+    symbol = page.get_by_role("textbox", name="Symbol")
+    symbol.fill("AAPL")
+    symbol.press("Enter")
+    price = page.get_by_role("spinbutton", name="Price")
+    expect(price).to_have_attribute("placeholder", "173.93", timeout=DRAWN_MS)
+    price.fill("100")
+    price.press("Enter")
+    said(page, "50 shares at 100.00")
+    shot(page, "1-new", look)
+    button(page, "Open position").dblclick()
+    said(page, re.compile(r"Position \d+ \(AAPL\) is open"))
+    expect(page).to_have_url(re.compile(r"id=\d+"))
+    found = re.search(r"id=(\d+)", page.url)
+    assert found is not None
+    assert int(found[1]) == len(LOOKS) + LOOKS.index(look) + 1
+    return int(found[1])
+
+
+def approve_once(page: Page, other: Page, look: Look) -> None:
+    """A double click, a reload and a second tab: one order."""
+    price = page.get_by_role("spinbutton", name="Price", exact=True)
+    price.fill("97")
+    button(page, "Evaluate").click()
+    # 50 shares and 5,000 at 97: 3/97 · 1.6667 · 9,850 / 97.
+    said(page, re.compile(r"BUY 5\.234455 shares at 97\.00 for 507\.74"))
+    shot(page, "2-evaluated", look)
+    other.goto(page.url)
+    expect(button(other, "Approve")).to_be_visible(timeout=DRAWN_MS)
+    button(page, "Approve").dblclick()
+    said(page, re.compile(r"Order \d+: BUY 5\.234455"))
+    button(other, "Approve").click()
+    said(other, "nothing was doubled")
+    other.close()
+    page.reload()
+    said(page, re.compile(r"Order \d+: BUY 5\.234455"))
+    expect(button(page, "Approve")).to_have_count(0)
+    shot(page, "3-order", look)
+
+
+def fill_in_two_parts(page: Page, look: Look) -> None:
+    """A part with a double click, then the rest."""
+    price = page.get_by_role("spinbutton", name="Fill price")
+    price.fill("96.9")
+    page.get_by_role("spinbutton", name="Shares filled").fill("2")
+    button(page, "Record fill").dblclick()
+    said(page, "2 filled, 3.234455 left")
+    expect(price).to_have_count(1)  # what was drawn before is gone
+    expect(price).to_have_value("97")
+    shot(page, "4-partly", look)
+    price.fill("96.8")
+    button(page, "Record fill").click()
+    said(page, re.compile("it is filled"))
+
+
+def look_back(page: Page, look: Look) -> None:
+    """Back and forward approve nothing again; the tabs show what was done."""
+    page.go_back()
+    page.go_forward()
+    said(page, "Evaluated")
+    expect(button(page, "Approve")).to_have_count(0)
+    page.get_by_role("tab", name="Orders").click()
+    expect(page.get_by_text("Fills", exact=True)).to_be_visible()
+    shot(page, "5-filled", look)
+    page.get_by_role("tab", name="Chart").click()
+    expect(page.get_by_test_id("stEChartsChart").locator("canvas").first).to_be_attached()
+    expect(page).to_have_url(re.compile("tab=Chart"))
+    page.wait_for_timeout(500)  # charts paint in their own time and tell nobody
+    shot(page, "6-chart", look)
+
+
+def dividend(page: Page, url: str, position_id: int) -> None:
+    """One that went ex yesterday: announced, worked off, paid."""
+    page.goto(f"{url}/dividends")
+    said(page, "Announce")
+    named = page.get_by_role("combobox", name="Position")
+    named.click()
+    page.get_by_role("option", name=f"KO {position_id}", exact=True).click()
+    page.get_by_role("spinbutton", name="Gross per share").fill("0.5")
+    page.get_by_test_id("stDateInputField").first.get_by_role("spinbutton").first.click()
+    page.keyboard.type(f"{date.today() - timedelta(days=3):%Y%m%d}")
+    button(page, "Announce").last.click()
+    said(page, "Announced: 0.50 per share")
+    button(page, "Work off what is due").click()
+    said(page, "been worked off")
+    box = place_of(page.get_by_test_id("stDataFrame").first)
+    # The grid is a canvas: the checkbox of its first row, rows being 35 pixels high.
+    page.mouse.click(box["x"] + 17, box["y"] + 35 + 17)
+    # 50 shares at 0.50, a quarter withheld.
+    button(page, "Record payment of 18.75").click()
+    said(page, "1 dividend is paid: 18.75 is cash now.")
+
+
+def exported(page: Page, url: str, position_id: int) -> list[dict[str, str]]:
+    """The rows of the timeline's csv that are about a position."""
+    page.goto(f"{url}/timeline")
+    said(page, "events")
+    button(page, "Download").first.click()
+    with page.expect_download() as waiting:
+        button(page, "CSV").click()
+    text = Path(waiting.value.path()).read_text(encoding="utf-8-sig")
+    page.keyboard.press("Escape")
+    rows = csv.DictReader(io.StringIO(text))
+    return [row for row in rows if row["position_id"] == str(position_id)]

@@ -1,0 +1,210 @@
+"""The Data page without a browser: nothing stored, much stored, Yahoo in every mood, no records."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from yahoo_server import YahooServer, serving
+
+from volbal.services import market_data, price_import, running
+from volbal.ui import series as series_ui
+
+NOW = datetime(2015, 1, 4, 16, tzinfo=UTC)  # a Sunday; the bundle of KO ends on 2014-12-31
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[YahooServer]:
+    with serving(lambda: NOW) as running_server:
+        monkeypatch.setenv("VOLBAL_YAHOO_URL", running_server.url)
+        yield running_server
+    # Its wait after a 429 must not reach another test that gets the same port.
+    market_data._yahoo_of.cache_clear()
+
+
+def words(app: AppTest) -> str:
+    """All text of the page."""
+    shown = [*app.markdown, *app.caption, *app.info, *app.error, *app.warning, *app.success]
+    return "\n".join(str(element.value) for element in shown)
+
+
+def fetch(app: AppTest, symbol: str) -> AppTest:
+    app.text_input(key="data.wanted").set_value(symbol)
+    return next(button for button in app.button if button.label == "Fetch").click().run()
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    return next(button for button in app.button if button.label == label).click().run()
+
+
+def series(app: AppTest) -> dict[str, list[object]]:
+    """Source, freshness and bars of every series in the table, by symbol."""
+    frame = app.dataframe[0].value
+    return {row.symbol: [row.source, row.freshness, row.bars] for row in frame.itertuples()}
+
+
+def test_with_nothing_stored_the_bundled_prices_are_shown_with_their_age(open_page) -> None:
+    app = open_page("data")
+    assert not app.exception
+    shown = series(app)
+    assert list(shown) == list(market_data.BUNDLED.symbols())
+    assert shown["AAPL"][0] == "bundled"
+    assert str(shown["AAPL"][1]).endswith("sessions behind")
+    assert "**AAPL · 1d · 2000-03-01 to 2023-09-21**" in words(app)
+    assert [tab.label for tab in app.tabs] == [
+        "Bars (5,928)",
+        "Dividends (45)",
+        "Splits (4)",
+        "Checks (1)",
+    ]
+    assert "Delete" not in [button.label for button in app.button]
+
+
+def test_a_link_opens_its_symbol_in_any_case(open_page) -> None:
+    app = open_page("data", {"symbol": "msft"})
+    assert app.selectbox(key="symbol").value == "MSFT"
+    assert "**MSFT · 1d · 2000-03-01 to 2014-12-31**" in words(app)
+
+
+def test_a_link_to_an_unknown_symbol_offers_to_fetch_it(open_page) -> None:
+    app = open_page("data", {"symbol": "zzz"})
+    assert "There are no prices of ZZZ here yet" in words(app)
+    assert app.text_input(key="data.wanted").value == "ZZZ"
+
+
+def test_a_fetched_symbol_is_stored_and_shown(open_page, server) -> None:
+    app = fetch(open_page("data"), "ko")
+    assert not app.exception
+    assert "KO 1d got 754 new bars, 12 new dividends, 1 new split" in words(app)
+    assert app.selectbox(key="symbol").value == "KO"
+    assert series(app)["KO"][0::2] == ["Yahoo", 754]
+    again = press(app, "Refresh all")
+    assert "KO 1d has nothing new" in words(again)
+
+
+@pytest.mark.parametrize(
+    ("failure", "sentence"),
+    [
+        ("limit", "try again in 60 seconds"),
+        ("error", "Yahoo"),
+        ("junk", "Yahoo"),
+    ],
+)
+def test_a_failed_fetch_says_why_and_the_page_goes_on(
+    open_page, server, failure: str, sentence: str
+) -> None:
+    server.failure = failure
+    app = fetch(open_page("data", {"symbol": "KO"}), "KO")
+    assert not app.exception
+    assert sentence in app.error[0].value
+    assert "**KO · 1d · 2012-01-03 to 2014-12-31**" in words(app)
+
+
+def test_offline_the_first_failure_ends_the_round(open_page, monkeypatch) -> None:
+    with serving(lambda: NOW) as gone:
+        address = gone.url
+        monkeypatch.setenv("VOLBAL_YAHOO_URL", address)
+        database = running.database()
+        for symbol in ("KO", "MSFT", "IBM"):
+            market_data.refresh(database, market_data.yahoo(), symbol, "1d", NOW)
+    app = press(open_page("data"), "Refresh all")
+    assert len(app.error) == 1
+    assert app.error[0].value.endswith("What is stored stays as it is and goes on being used.")
+    assert series(app)["KO"][0] == "Yahoo"
+
+
+def test_an_unknown_symbol_is_told(open_page, server) -> None:
+    app = fetch(open_page("data"), "ZZZ")
+    assert "knows no symbol ZZZ" in app.error[0].value
+    assert app.selectbox(key="symbol").value == "AAPL"
+
+
+def test_a_file_is_looked_at_then_saved_then_deleted(open_page) -> None:
+    app = open_page("data")
+    content = b"Date;Close\n03/04/2020;10,5\n06/04/2020;11\n"
+    app = app.file_uploader[0].upload("own.csv", content, "text/csv").run()
+    assert "can be read day first or month first" in app.warning[0].value
+    order = next(one for one in app.button_group if one.label == "Its dates are")
+    app = order.set_value("day first").run()
+    assert "**OWN · 1d · 2020-04-03 to 2020-04-06**" in words(app)
+    assert "OWN" not in market_data.known_symbols(running.database())
+    app = press(app, "Save OWN")
+    assert "own.csv is saved" in app.success[0].value
+    assert app.selectbox(key="symbol").value == "OWN"
+    app = press(app, "Delete OWN 1d")
+    assert "are deleted" in app.success[0].value
+    assert "OWN" not in series(app)
+
+
+def test_rows_that_cannot_be_used_are_listed_and_nothing_is_saved(open_page) -> None:
+    app = open_page("data")
+    content = b"Date,Close\n2020-01-02,x\n2020-13-03,1\n"
+    app = app.file_uploader[0].upload("own.csv", content, "text/csv").run()
+    assert "2 rows cannot be used; nothing was saved" in app.error[0].value
+    refused = app.dataframe[0].value
+    assert refused["row"].tolist() == ["line 2", "line 3"]
+    assert "OWN" not in market_data.known_symbols(running.database())
+
+
+def test_findings_of_stored_prices_are_reported(open_page) -> None:
+    content = b"Date,Close\n2020-01-02,10\n2020-01-03,10\n2020-01-07,30\n"
+    database = running.database()
+    price_import.save(database, price_import.preview(database, "x.csv", content, "X"), NOW)
+    app = open_page("data", {"symbol": "X"})
+    report = app.dataframe[-1].value["finding"].tolist()
+    assert report == [
+        "There is no bar of 2020-01-06, a session of the exchange.",
+        "The close goes from 10 to 30 on 2020-01-07: a real move, or a split that the source "
+        "missed.",
+    ]
+
+
+def test_a_series_that_another_window_deleted_is_not_looked_at(open_page) -> None:
+    database = running.database()
+    content = b"Date,Close\n2020-01-02,10\n"
+    price_import.save(database, price_import.preview(database, "x.csv", content, "X"), NOW)
+    app = open_page("data", {"symbol": "X"})
+    market_data.delete(database, "X")
+    app = app.run()
+    assert not app.exception
+    assert app.selectbox(key="symbol").value == "AAPL"
+
+
+def test_with_broken_records_the_page_says_so_and_research_goes_on(open_page) -> None:
+    Path(os.environ["VOLBAL_DB"]).write_bytes(b"no database" * 1000)
+    app = open_page("data")
+    assert not app.exception
+    assert "The records cannot be opened" in app.error[0].value
+    research = open_page("simulate")
+    assert not research.exception
+    assert len(research.metric) == 8
+    assert "Only the bundled prices can be used" in words(research)
+
+
+def test_simulate_uses_what_was_stored_and_again_when_it_changes(open_page) -> None:
+    database = running.database()
+    content = b"Date,Close\n2020-01-02,10\n2020-01-03,11\n2020-01-06,12\n"
+    price_import.save(database, price_import.preview(database, "x.csv", content, "X"), NOW)
+    app = open_page("simulate", {"symbol": "X", "start": "2020-01-02", "end": "2020-01-06"})
+    first = app.metric[0].value
+    price_import.save(
+        database, price_import.preview(database, "x.csv", content.replace(b",12", b",9"), "X"), NOW
+    )
+    assert app.run().metric[0].value != first
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        ("2026-11-27T15:00", "the exchange is open until 13:00, an early close"),
+        ("2026-11-27T19:00", "the exchange is closed, next session 2026-11-30"),
+        ("2026-11-26T15:00", "the exchange is closed, next session 2026-11-27"),  # Thanksgiving
+        ("2026-11-30T14:00", "the exchange is closed, next session 2026-11-30"),  # 9:00
+        ("2026-11-30T15:00", "the exchange is open until 16:00"),
+    ],
+)
+def test_the_page_knows_when_the_exchange_trades(moment: str, text: str) -> None:
+    one = market_data.coverage(running.database())[0]
+    assert series_ui.exchange_text(one, datetime.fromisoformat(f"{moment}+00:00")) == text

@@ -1,0 +1,316 @@
+"""Overview and Position over no records, the sample, many, and broken ones; every action once."""
+
+import os
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+from books import NOW, a_cell, at
+from streamlit.testing.v1 import AppTest
+
+from volbal.services import autopilot, positions, running, sample, settings, trading
+from volbal.ui import acting, cards, holdings
+
+PAGES = ("overview", "position")
+
+
+def records_file() -> Path:
+    return Path(os.environ["VOLBAL_DB"])
+
+
+@pytest.fixture(scope="module")
+def sample_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The records with a short sample in them; copy it."""
+    from books import opened
+
+    path = tmp_path_factory.mktemp("sample") / "sample.duckdb"
+    with pytest.MonkeyPatch.context() as patch, opened(path) as database:
+        patch.setattr(sample, "BEGINS", date(2023, 9, 1))
+        sample.add(database, NOW)
+    return path
+
+
+def words(app: AppTest) -> str:
+    shown = [
+        *app.markdown, *app.caption, *app.info, *app.error, *app.warning, *app.success, *app.title,
+    ]  # fmt: skip
+    html = [element.proto.body for element in app.get("html")]
+    return " ".join([*(str(element.value) for element in shown), *html])
+
+
+def button(app: AppTest, label: str):
+    return next(one for one in app.button if one.label.startswith(label))
+
+
+def a_position(**changes) -> int:
+    database = running.database()
+    return a_cell(database, **changes).position_id
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_records_it_says_what_to_do(open_page, page: str) -> None:
+    app = open_page(page)
+    assert not app.exception
+    assert not app.error
+    expected = {"overview": "No positions yet", "position": "Enter a symbol"}
+    assert expected[page] in words(app) + " ".join(one.value for one in app.subheader)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_it_shows_the_sample_and_its_label(open_page, sample_book: Path, page: str) -> None:
+    shutil.copy(sample_book, records_file())
+    app = open_page(page)
+    assert not app.exception
+    assert not app.error
+    assert "sells at" in words(app)
+    assert "Sample" in words(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_it_shows_a_large_book(open_page, large_book: Path, page: str) -> None:
+    shutil.copy(large_book, records_file())
+    app = open_page(page)
+    assert not app.exception
+    assert not app.error
+    assert "in stock, kept" in words(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_over_broken_records_it_says_so_and_leaves_the_file(open_page, page: str) -> None:
+    records_file().write_bytes(b"no database" * 1000)
+    app = open_page(page)
+    assert not app.exception
+    assert "cannot be opened" in words(app)
+    assert button(app, "Try again")
+    assert records_file().read_bytes() == b"no database" * 1000
+
+
+HOLDER = """
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1])
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_while_another_program_holds_the_records_it_says_so_and_tries_again(
+    open_page, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    a_position()
+    running.close()
+    monkeypatch.setenv("VOLBAL_DB_TIMEOUT", "0.1")
+    command = [sys.executable, "-c", HOLDER, str(records_file())]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        holder.stdout.readline()
+        app = open_page(page)
+        assert not app.exception
+        assert "nothing is lost" in words(app)
+        assert str(holder.pid) in words(app)
+        holder.stdin.close()
+        holder.wait(30)
+    button(app, "Try again").click().run()
+    assert not app.error
+    assert "ACME #1" in words(app) + " ".join(one.proto.label for one in app.get("page_link"))
+
+
+@pytest.mark.parametrize("tab", holdings.TABS)
+def test_every_tab_of_the_sample_is_drawn(open_page, sample_book: Path, tab: str) -> None:
+    shutil.copy(sample_book, records_file())
+    app = open_page("position", {"id": "1", "tab": tab})
+    assert not app.exception
+    assert not app.error
+
+
+def test_the_form_previews_and_opens_a_position_once(open_page) -> None:
+    app = open_page("position", {"id": "new"})
+    app.text_input(key="opening.symbol").set_value("ko").run()
+    app.number_input(key="opening.price").set_value(40.0).run()
+    # 10,000 of which half at 40: 125 shares; the first trigger up is 41.20.
+    assert "**KO**: 125 shares at 40.00 and 5,000.00 in cash." in words(app)
+    ladder = next(one.value for one in app.dataframe if "limit" in one.value)
+    assert [round(float(limit), 2) for limit in ladder["limit"]][4:6] == [41.2, 38.8]
+    button(app, "Open position").click().run()
+    assert not app.exception
+    (made,) = positions.list_positions(running.database())
+    assert (made.ticker, made.balance.quantity, made.balance.anchor) == ("KO", 125, 40)
+    assert app.query_params["id"] == "1"
+    assert "AAPL" not in words(app)
+    assert "KO #1" in words(app)
+
+
+def test_a_doubtful_preset_is_named_and_settled_by_its_button(open_page) -> None:
+    app = open_page("position", {"id": "new"})
+    app.text_input(key="opening.symbol").set_value("KO").run()
+    app.number_input(key="opening.price").set_value(40.0).run()
+    app.number_input(key="opening.capital").set_value(1000.0).run()
+    assert any("below the smallest order of 100.00" in one.value for one in app.warning)
+    button(app, "Min notional").click().run()
+    assert not app.warning
+    button(app, "Open position").click().run()
+    (made,) = positions.list_positions(running.database())
+    assert made.configuration.policy.min_notional < 50
+
+
+def test_evaluate_approve_fill_and_nothing_is_doubled(open_page) -> None:
+    number = a_position()
+    app = open_page("position", {"id": str(number)})
+    app.number_input(key="evaluate.price").set_value(97.0)
+    button(app, "Evaluate").click().run()
+    assert "BUY 5.23" in words(app)
+    other = open_page("position", {"id": str(number)})
+    button(app, "Approve").click().run()
+    button(other, "Approve").click().run()
+    assert not app.exception
+    assert not other.exception
+    (order,) = trading.list_orders(running.database(), number)
+    assert "It is order 1 already" in words(other)
+
+    base = f"fill-{order.order_id}-0"
+    for tab in (app, other):
+        tab.number_input(key=f"{base}-price").set_value(96.9)
+        tab.number_input(key=f"{base}-quantity").set_value(2.0)
+        button(tab, "Record fill").click().run()
+        assert not tab.exception
+    (fill,) = trading.list_fills(running.database(), number)
+    assert (float(fill.execution.price), fill.execution.quantity) == (96.9, 2)
+    assert fill.execution.commission == trading.expected_fee(
+        positions.find_position(running.database(), number).configuration.policy, 96.9, 2
+    )
+    rest = f"fill-{order.order_id}-2"
+    app.number_input(key=f"{rest}-price").set_value(96.9)
+    button(app, "Record fill").click().run()
+    assert trading.list_orders(running.database(), number)[0].state.value == "filled"
+
+
+def test_a_suspect_price_is_held_until_it_is_confirmed(open_page) -> None:
+    number = a_position()
+    app = open_page("position", {"id": str(number)})
+    app.number_input(key="evaluate.price").set_value(40.0)
+    button(app, "Evaluate").click().run()
+    assert "confirm it to go on" in words(app)
+    app.number_input(key="evaluate.price").set_value(40.0)
+    app.checkbox(key="evaluate.confirmed").check()
+    button(app, "Evaluate").click().run()
+    assert "BUY" in words(app)
+
+
+def test_a_refused_fill_says_why_and_keeps_what_was_typed(open_page) -> None:
+    number = a_position()
+    trading.submit(running.database(), number, key="k", side="SELL", quantity=5, now=NOW)
+    app = open_page("position", {"id": str(number)})
+    app.number_input(key="fill-1-0-price").set_value(100.0)
+    app.number_input(key="fill-1-0-quantity").set_value(6.0)
+    button(app, "Record fill").click().run()
+    assert any("has 5 left" in one.value for one in app.error)
+    assert app.number_input(key="fill-1-0-quantity").value == 6.0
+
+
+def test_money_is_moved_once_a_click(open_page) -> None:
+    number = a_position()
+    app = open_page("position", {"id": str(number), "tab": "Money"})
+    app.number_input(key="money.amount").set_value(250.0)
+    button(app, "Deposit").click().run()
+    assert positions.find_position(running.database(), number).balance.cash == 5250
+    app.number_input(key="money.amount").set_value(10_000.0)
+    button(app, "Withdraw").click().run()
+    assert any("10,000.00" in one.value for one in app.error)
+    assert app.number_input(key="money.amount").value == 10_000.0
+    app.number_input(key="money.anchor").set_value(101.0)
+    button(app, "Set anchor").click().run()
+    assert positions.find_position(running.database(), number).balance.anchor == 101
+
+
+def test_settings_show_the_difference_are_saved_and_rolled_back(open_page) -> None:
+    number = a_position()
+    app = open_page("position", {"id": str(number), "tab": "Settings"})
+    app.number_input(key="setting.trigger_up").set_value(0.05).run()
+    changed = app.table[-1].value
+    assert changed.to_numpy().tolist() == [["Trigger up (sell)", "0.03", "0.05"]]
+    app.text_input(key="setting-note").set_value("calmer").run()
+    button(app, "Save settings").click().run()
+    assert not app.exception
+    steps = settings.history(running.database(), number)
+    assert [one.note for one in steps] == ["opened", "calmer"]
+    assert steps[1].configuration.policy.trigger_up == 0.05
+    button(app, "Roll back to step 1").click().run()
+    after = positions.find_position(running.database(), number)
+    assert after.configuration.policy.trigger_up == 0.03
+    assert app.number_input(key="setting.trigger_up").value == 0.03
+
+
+def test_a_position_is_closed_after_a_question_and_reopened(open_page) -> None:
+    number = a_position()
+    app = open_page("position", {"id": str(number), "tab": "Settings"})
+    button(app, "Close position").click().run()
+    assert positions.find_position(running.database(), number).balance.is_open
+    button(app, "Close it").click().run()
+    assert not positions.find_position(running.database(), number).balance.is_open
+    app = open_page("position", {"id": str(number), "tab": "Settings"})
+    button(app, "Reopen").click().run()
+    assert positions.find_position(running.database(), number).balance.is_open
+
+
+def test_the_autopilot_is_off_until_it_is_switched_on(open_page) -> None:
+    number = a_position()
+    app = open_page("position", {"id": str(number), "tab": "Autopilot"})
+    assert app.toggle[0].value is False
+    app.toggle[0].set_value(True).run()
+    assert not app.exception
+    found = autopilot.find(running.database(), number)
+    assert found is not None
+    assert found.is_on
+
+
+def test_the_sample_is_one_click_away_on_the_first_visit(
+    open_page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "BEGINS", date(2023, 9, 12))
+    app = open_page("overview")
+    button(app, "Try it with a sample").click().run()
+    assert not app.exception
+    assert "The sample portfolio is there" in words(app)
+    assert len(positions.list_positions(running.database())) == len(sample.CELLS)
+
+
+def test_the_sample_is_removed_after_a_question_and_alone(open_page, sample_book: Path) -> None:
+    shutil.copy(sample_book, records_file())
+    mine = a_position()
+    app = open_page("overview")
+    button(app, "Remove the sample").click().run()
+    assert len(positions.list_positions(running.database())) == 4
+    button(app, "Remove them").click().run()
+    assert [one.position_id for one in positions.list_positions(running.database())] == [mine]
+
+
+def test_a_link_to_a_position_that_is_not_there_is_explained(open_page) -> None:
+    a_position()
+    app = open_page("position", {"id": "99"})
+    assert not app.exception
+    assert "which is not there" in words(app)
+
+
+def test_what_needs_a_look_stands_above_the_cards(open_page) -> None:
+    now = acting.now()
+    first, second = a_position(now=now), a_position(now=now)
+    trading.evaluate(running.database(), second, at(97), now)
+    trading.evaluate(running.database(), first, at(100), now)
+    app = open_page("overview")
+    assert f"**Trigger met:** ACME #{second}." in words(app)
+    links = [one.proto.label for one in app.get("page_link")]
+    assert links == [f"**ACME #{second}**", f"**ACME #{first}**"]
+
+
+@pytest.mark.parametrize(
+    ("distance", "place"), [(-0.03, 0), (-0.015, 25), (0, 50), (0.025, 75), (0.05, 100), (9, 100)]
+)
+def test_the_gauge_runs_from_the_buy_level_to_the_sell_level(distance, place) -> None:
+    from volbal.domain.policy import Policy
+
+    policy = Policy(trigger_down=0.03, trigger_up=0.05)
+    assert cards.gauge_place(distance, policy) == pytest.approx(place)

@@ -1,0 +1,88 @@
+"""`python -m volbal prices`: fetched from a local server, imported, listed, deleted, simulated."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from yahoo_server import serving
+
+from volbal.cli import main
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.setenv("VOLBAL_DB", str(tmp_path / "volbal.duckdb"))
+
+    def ran(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return ran
+
+
+def test_prices_are_fetched_listed_simulated_and_deleted(run: Run, monkeypatch) -> None:
+    with serving(lambda: datetime(2015, 1, 2, tzinfo=UTC)) as server:
+        monkeypatch.setenv("VOLBAL_YAHOO_URL", server.url)
+        code, out, err = run("prices", "refresh", "ko", "ZZZ")
+        assert (code, out) == (
+            2,
+            "KO 1d got 754 new bars, 12 new dividends, 1 new split: now 2012-01-03 to "
+            "2014-12-31.\n",
+        )
+        assert "knows no symbol ZZZ" in err
+        assert run("prices", "refresh")[:2] == (
+            0,
+            "KO 1d has nothing new: it reaches to 2014-12-31.\n",
+        )
+    listed = run("prices", "list")[1].splitlines()
+    assert [line.split()[:5] for line in listed if line.startswith(("KO", "MSFT"))] == [
+        ["KO", "1d", "2012-01-03", "2014-12-31", "754"],
+        ["MSFT", "1d", "2000-03-01", "2014-12-31", "3,733"],
+    ]
+    assert "Prices: stored: Yahoo, fetched " in run("simulate", "KO")[1]
+    assert "There are no 1h prices of KO" in run("simulate", "KO", "--interval", "1h")[2]
+    assert run("prices", "delete", "KO")[:2] == (0, "The 1d prices of KO are deleted.\n")
+    assert "Prices: bundled: " in run("simulate", "KO")[1]
+
+
+def test_without_a_network_it_says_so_once_and_stored_prices_remain(run: Run, monkeypatch) -> None:
+    with serving(lambda: datetime(2015, 1, 2, tzinfo=UTC)) as server:
+        monkeypatch.setenv("VOLBAL_YAHOO_URL", server.url)
+        run("prices", "refresh", "KO")
+    code, out, err = run("prices", "refresh", "KO", "MSFT", "IBM")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "Prices: stored: Yahoo, fetched " in run("simulate", "KO")[1]
+
+
+def test_a_file_is_imported_under_its_own_name_once_its_dates_are_clear(
+    run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "xyz.csv"
+    file.write_text("Date;Close\n03/04/2020;10,5\n06/04/2020;11\n", encoding="utf-8")
+    code, out, err = run("prices", "import", str(file))
+    assert (code, out) == (2, "")
+    assert "say which it is, 'day first' or 'month first'" in err
+    code, out, err = run("prices", "import", str(file), "--dates", "day first")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == "Saves 2 1d bars of XYZ."
+    assert run("simulate", "XYZ")[1].startswith("XYZ, 2020-04-03 to 2020-04-06")
+
+
+def test_simulating_makes_no_records(run: Run, tmp_path: Path) -> None:
+    assert run("simulate", "KO")[0] == 0
+    assert run("simulate", "KO", "--interval", "1h")[0] == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_simulation_goes_on_with_bundled_prices_where_the_records_are_damaged(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "volbal.duckdb").write_bytes(b"no database" * 1000)
+    code, out, err = run("simulate", "KO")
+    assert code == 0
+    assert "Prices: bundled: " in out
+    assert err.startswith("volbal: Only bundled prices were looked at. ")

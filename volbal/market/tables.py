@@ -1,0 +1,162 @@
+"""A CSV or Parquet file as columns of text: the names and cells that a price file may have."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+from volbal.errors import InvalidInput
+from volbal.market.model import BAR_COLUMNS
+from volbal.market.validation import BadRow, InvalidPrices
+
+DATE, PAY_DATE, DIVIDENDS, SPLITS = "date", "pay date", "dividends", "stock splits"
+NUMBERS = (*BAR_COLUMNS, DIVIDENDS, SPLITS)
+KNOWN = (DATE, PAY_DATE, *NUMBERS)
+
+OTHER_NAMES: Mapping[str, str] = {
+    **dict.fromkeys(("datetime", "time", "timestamp"), DATE),
+    **dict.fromkeys(("ex-date", "ex date", "ex_date", "ex-dividend date", "ex/eff date"), DATE),
+    **dict.fromkeys(("pay-date", "pay_date", "payment date", "payment_date"), PAY_DATE),
+    **dict.fromkeys(("dividend", "amount", "cash amount"), DIVIDENDS),
+    **dict.fromkeys(("split", "splits", "ratio", "split ratio"), SPLITS),
+    "close/last": "close",
+}
+"""How others call them; the rest is yfinance's. In lower case."""
+
+ASKED = (
+    "a price file has the columns Date, Open, High, Low, Close, Volume, Dividends, Stock Splits, "
+    "of which only Date and Close are required"
+)
+
+DELIMITERS = ",;\t"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The cells of a file as text, by the name in KNOWN or else lower-case name, and where each
+    row stands, such as "line 7"."""
+
+    name: str
+    columns: Mapping[str, Sequence[str]]
+    places: Sequence[str]
+
+
+def read_table(name: str, content: bytes) -> Table:
+    """The table in the bytes of a file called `name`.
+
+    CSV is UTF-8, its cells parted by comma, semicolon or tab. Raises InvalidInput for a file that
+    is neither CSV nor Parquet or cannot be read, InvalidPrices for rows of another length.
+    """
+    ending = name.lower().rpartition(".")[2]
+    if ending == "csv":
+        table = _read_csv(name, content)
+    elif ending == "parquet":
+        table = _read_parquet(name, content)
+    else:
+        raise InvalidInput(
+            "prices", f"{name} is neither CSV nor Parquet", "name a file ending in .csv or .parquet"
+        )
+    if not table.places:
+        raise InvalidInput("prices", f"{name} has no row of prices", ASKED)
+    return table
+
+
+def _read_csv(name: str, content: bytes) -> Table:
+    try:
+        text = content.decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+        lines = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise _unreadable(name, "comma-separated text in UTF-8", error) from error
+    header, rows = _without_tickers(name, lines)
+    ragged = [
+        BadRow(f"line {line}", f"cell count {len(row)} differs from the header's {len(header)}")
+        for line, row in rows
+        if len(row) != len(header)
+    ]
+    names = _column_names(name, header)
+    if ragged:
+        raise InvalidPrices(name, ragged)
+    cells = [[row[at] for _, row in rows] for at in range(len(header))]
+    places = [f"line {line}" for line, _ in rows]
+    return Table(name, dict(zip(names, cells, strict=True)), places)
+
+
+def _delimiter(text: str) -> str:
+    """What parts the header into the most known names."""
+    header = text.lstrip().partition("\n")[0]
+
+    def known(delimiter: str) -> int:
+        cells = next(csv.reader([header], delimiter=delimiter), [])
+        return sum(_known_name(cell) in KNOWN for cell in cells)
+
+    return max(DELIMITERS, key=known)
+
+
+Line = tuple[int, list[str]]
+
+
+def _without_tickers(name: str, lines: list[Line]) -> tuple[list[str], list[Line]]:
+    """Header and rows; yfinance's `download` writes three lines of header: Price, Ticker, Date."""
+    header = lines[0][1] if lines else []
+    first = [line[1][0].strip().lower() for line in lines[:3]]
+    if first[:2] != ["price", "ticker"] or len(first) < 3:
+        return header, lines[1:]
+    _require_one_symbol(name, lines[1][1][1:])
+    return [lines[2][1][0], *header[1:]], lines[3:]
+
+
+def _require_one_symbol(name: str, symbols: Iterable[str]) -> None:
+    found = dict.fromkeys(symbol for symbol in symbols if symbol)
+    if len(found) > 1:
+        raise InvalidInput(
+            "prices", f"{name} holds {', '.join(found)}", "save one symbol in each file"
+        )
+
+
+def _read_parquet(name: str, content: bytes) -> Table:
+    try:
+        frame = pd.read_parquet(io.BytesIO(content))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise _unreadable(name, "a Parquet table", error) from error
+    if isinstance(frame.columns, pd.MultiIndex):  # yfinance's `download`: price, ticker
+        _require_one_symbol(name, frame.columns.get_level_values(-1))
+        frame.columns = frame.columns.get_level_values(0)
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index()
+    names = _column_names(name, frame.columns)
+    cells = [_texts(frame.iloc[:, at]) for at in range(len(names))]
+    places = [f"row {row}" for row in range(1, len(frame) + 1)]
+    return Table(name, dict(zip(names, cells, strict=True)), places)
+
+
+def _texts(column: pd.Series) -> list[str]:
+    return ["" if empty else str(cell) for cell, empty in zip(column, column.isna(), strict=True)]
+
+
+def _known_name(cell: object) -> str:
+    name = str(cell).strip().lower()
+    return OTHER_NAMES.get(name, name)
+
+
+def _column_names(name: str, header: Iterable[object]) -> list[str]:
+    """Known names; refuses one that stands twice, as nobody could say which counts."""
+    names = [_known_name(cell) for cell in header]
+    for twice in (known for known, count in Counter(names).items() if count > 1):
+        if twice in KNOWN:
+            raise InvalidInput(
+                "prices", f"{name} has two columns {twice.title()}", "leave one of them"
+            )
+    return names
+
+
+def _unreadable(name: str, kind: str, error: Exception) -> InvalidInput:
+    return InvalidInput(
+        "prices",
+        f"{name} cannot be read as {kind} ({type(error).__name__})",
+        "save it again as CSV or Parquet",
+    )

@@ -1,0 +1,281 @@
+"""Paper autopilot: a position that looks at every new daily bar and carries out what the rule says.
+
+No broker is involved: its orders fill at the close that the rule saw, as ordinary orders with
+ordinary keys. A bar is one transaction, its splits and dividends included, so a crash in the
+middle leaves it done or not begun, and two that catch up at once do it once.
+
+Bars are adjusted for splits; a ledger is not. So prices and dividends are taken back to what was
+traded on their day, and a split is recorded on its own day.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+import pandas as pd
+
+from volbal.domain.ledger import Kind, Refused
+from volbal.domain.money import EXACT, PRICE, SHARES, from_float, round_to
+from volbal.domain.orders import Execution
+from volbal.domain.quotes import Quote
+from volbal.domain.wording import price
+from volbal.errors import PriceUnavailable, VolbalError
+from volbal.market.model import PriceHistory
+from volbal.market.sessions import EXCHANGE, SESSION_CLOSES
+from volbal.services import book, income, market_data, positions, running, trading
+from volbal.storage import records
+from volbal.storage.database import Database
+from volbal.storage.records import Connection
+from volbal.storage.rows import StoredAutopilot
+
+LOG = logging.getLogger("volbal")
+
+PAY_LAG: Final = timedelta(days=21)
+"""From the ex-date to the pay date where the prices do not know it: an assumption."""
+
+WATCH_SECONDS: Final = 300.0
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A split (ratio: new shares per old) or a dividend (per_share, as traded) of one day."""
+
+    on: date
+    ratio: Decimal | None = None
+    per_share: Decimal | None = None
+    pay_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A daily close as it was traded, with what happened since the bar before, in order."""
+
+    closed_at: datetime
+    close: Decimal
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """Bars looked at and orders filled. stopped: why it went no further, empty where it did."""
+
+    bars: int
+    orders: int
+    stopped: str = ""
+
+
+def switch(database: Database, position_id: int, is_on: bool, now: datetime) -> None:
+    """Let a position run by itself from the next bar on, or stop it; again changes nothing.
+
+    Raises PositionNotFound, PositionClosed.
+    """
+    with database.write() as connection:
+        book.open_position(connection, position_id)
+        switched(connection, position_id, is_on, now)
+
+
+def switched(connection: Connection, position_id: int, is_on: bool, now: datetime) -> None:
+    """`switch` within a unit of work."""
+    known = records.find_autopilot(connection, position_id)
+    if is_on == (known is not None and known.is_on):
+        return
+    records.store_autopilot(connection, position_id, is_on, now)
+    sentence = (
+        "The paper autopilot is on: it evaluates every new daily close and fills its orders there."
+        if is_on
+        else "The paper autopilot is off."
+    )
+    book.tell(connection, position_id, now, "autopilot", sentence, {"is_on": is_on}, {})
+
+
+def find(database: Database, position_id: int) -> StoredAutopilot | None:
+    """How the position's autopilot stands; None where it never had one. Raises PositionNotFound."""
+    with database.read() as connection:
+        book.position(connection, position_id)
+        return records.find_autopilot(connection, position_id)
+
+
+def missed(database: Database, position_id: int, now: datetime) -> list[Bar]:
+    """The bars that its autopilot has not seen yet, oldest first; none where it is off.
+
+    Raises PositionNotFound, PriceUnavailable.
+    """
+    with database.read() as connection:
+        position = book.position(connection, position_id)
+        autopilot = records.find_autopilot(connection, position_id)
+    if autopilot is None or not autopilot.is_on or not position.balance.is_open:
+        return []
+    seen_until = max(autopilot.seen_until, position.last_price_at or autopilot.seen_until)
+    history = market_data.history(database, position.ticker)
+    return list(bars_after(history, seen_until, now))
+
+
+def catch_up(
+    database: Database, position_id: int, now: datetime, progress: Progress | None = None
+) -> CaughtUp:
+    """Replay the missed bars in order, each once. progress: called with bars done and in all.
+
+    A refusal ends it before the bar in question. Raises PositionNotFound, PriceUnavailable.
+    """
+    bars, orders = missed(database, position_id, now), 0
+    if not bars:
+        return CaughtUp(0, 0)
+    with database.lease():
+        for done, bar in enumerate(bars):
+            try:
+                with database.write() as connection:
+                    orders += _live_through(connection, position_id, bar)
+            except Refused as refusal:
+                return CaughtUp(done, orders, str(refusal))
+            if progress is not None:
+                progress(done + 1, len(bars))
+    return CaughtUp(len(bars), orders)
+
+
+def catch_up_all(
+    database: Database, now: datetime, progress: Progress | None = None
+) -> dict[int, CaughtUp]:
+    """Every autopilot that is on, by position; one without prices waits for them."""
+    with database.read() as connection:
+        on = records.running_autopilots(connection)
+    found = {}
+    for autopilot in on:
+        try:
+            found[autopilot.position_id] = catch_up(database, autopilot.position_id, now, progress)
+        except PriceUnavailable as error:
+            found[autopilot.position_id] = CaughtUp(0, 0, str(error))
+    return found
+
+
+def watch(stop: threading.Event, now: Callable[[], datetime]) -> None:
+    """Catch up whenever there are new bars, until `stop` is set; asks no network."""
+
+    def go_on(_: int, __: int) -> None:
+        if stop.is_set():
+            raise _Stopped
+
+    while not stop.is_set():
+        try:
+            catch_up_all(running.database(), now(), go_on)
+        except VolbalError as error:
+            LOG.warning("The autopilots wait. %s", error)
+        except _Stopped:
+            return
+        stop.wait(WATCH_SECONDS)
+
+
+class _Stopped(Exception):
+    """The server ends; the bars that are left wait for its next start."""
+
+
+def _live_through(connection: Connection, position_id: int, bar: Bar) -> int:
+    """One bar: its actions, the evaluation, its order and fill. Returns the orders filled."""
+    autopilot = records.find_autopilot(connection, position_id)
+    if autopilot is None or not autopilot.is_on or autopilot.seen_until >= bar.closed_at:
+        return 0  # somebody else was quicker, or switched it off
+    for action in bar.actions:
+        _honour(connection, position_id, action, bar.closed_at)
+    quote = Quote(bar.close, f"close of {bar.closed_at.date()}", bar.closed_at, validated=True)
+    evaluation = trading.evaluated(connection, position_id, quote, bar.closed_at)
+    filled = 0
+    if evaluation.proposal is not None:
+        _carry_out(connection, position_id, evaluation, bar)
+        filled = 1
+    records.store_autopilot(connection, position_id, True, bar.closed_at)
+    return filled
+
+
+def _carry_out(
+    connection: Connection, position_id: int, evaluation: trading.Evaluation, bar: Bar
+) -> None:
+    proposal, at = evaluation.proposal, bar.closed_at
+    if proposal is None:
+        return
+    submission = trading.submitted(connection, position_id, proposal.key, proposal.order, at)
+    order_id = submission.order.order_id
+    book.tell(
+        connection,
+        position_id,
+        at,
+        "autopilot",
+        f"The autopilot approves order {order_id} and fills it on paper at the close it saw, "
+        f"{price(bar.close)}.",
+        {"decision_id": evaluation.decision_id, "close": bar.close},
+        {"order_id": order_id},
+    )
+    done = Execution(bar.close, proposal.order.quantity, evaluation.decision.commission)
+    trading.executed(connection, order_id, done, f"autopilot-{at.date()}", at, at)
+
+
+def _honour(connection: Connection, position_id: int, action: Action, at: datetime) -> None:
+    """Record a split or announce a dividend, unless somebody did already."""
+    if action.ratio is not None and not _is_recorded(connection, position_id, action):
+        positions.was_split(connection, position_id, action.ratio, Decimal(1), at)
+    known = records.find_dividend_on(connection, position_id, action.on)
+    if action.per_share is not None and known is None:
+        income.announced(connection, position_id, action.on, action.per_share, action.pay_on, at)
+
+
+def _is_recorded(connection: Connection, position_id: int, action: Action) -> bool:
+    """Is there a split of this ratio, recorded by hand on its day or soon after?"""
+    return any(
+        line.entry.kind is Kind.SPLIT
+        and line.entry.new_shares == EXACT.multiply(action.ratio or 1, line.entry.old_shares or 1)
+        and timedelta() <= line.entry.on - action.on <= LATE
+        for line in records.entries_of(connection, position_id)
+    )
+
+
+LATE: Final = timedelta(days=10)
+"""How late a split may be recorded by hand and still be the one of the prices."""
+
+
+def bars_after(history: PriceHistory, seen_until: datetime, now: datetime) -> Iterator[Bar]:
+    """Closes after `seen_until` and by `now`, as traded, oldest first."""
+    actions = _actions(history)
+    before = seen_until.astimezone(EXCHANGE).date()
+    for at, close in zip(history.bars.index, history.bars["close"], strict=True):
+        day = pd.Timestamp(at).date()
+        closed_at = datetime.combine(day, SESSION_CLOSES, EXCHANGE)
+        if seen_until < closed_at <= now:
+            since = tuple(one for one in actions if before < one.on <= day)
+            traded = EXACT.multiply(Decimal(repr(float(close))), _splits_after(history, day))
+            yield Bar(closed_at, round_to(PRICE, traded), since)
+            before = day
+
+
+def _actions(history: PriceHistory) -> list[Action]:
+    """Splits and dividends by day, a split first."""
+    splits = [
+        Action(at.date(), ratio=from_float(SHARES, float(ratio)))
+        for at, ratio in zip(history.splits["date"], history.splits["ratio"], strict=True)
+    ]
+    paid = history.dividends
+    dividends = [
+        _dividend(history, ex_at.date(), float(amount), pay_at)
+        for ex_at, amount, pay_at in zip(
+            paid["ex_date"], paid["amount"], paid["pay_date"], strict=True
+        )
+    ]
+    return sorted(splits + dividends, key=lambda one: (one.on, one.ratio is None))
+
+
+def _dividend(history: PriceHistory, ex_on: date, amount: float, pay_at: pd.Timestamp) -> Action:
+    traded = EXACT.multiply(Decimal(repr(amount)), _splits_after(history, ex_on))
+    pay_on = ex_on + PAY_LAG if pd.isna(pay_at) else pay_at.date()
+    return Action(ex_on, per_share=round_to(PRICE, traded), pay_on=pay_on)
+
+
+def _splits_after(history: PriceHistory, day: date) -> Decimal:
+    """New shares per share of `day`, by all later splits of the series."""
+    ratio = Decimal(1)
+    for at, one in zip(history.splits["date"], history.splits["ratio"], strict=True):
+        if at.date() > day:
+            ratio = EXACT.multiply(ratio, Decimal(repr(float(one))))
+    return ratio

@@ -1,0 +1,24 @@
+"""Dividends of all positions with what is needed to say what they pay."""
+
+from volbal.domain import configuration as settings
+from volbal.storage.records.values import Connection
+from volbal.storage.rows import DividendLine
+
+
+def dividend_lines(connection: Connection) -> list[DividendLine]:
+    """By ex-date, then by position."""
+    rows = connection.execute(
+        """
+        select
+            d.dividend_id, d.position_id, d.ticker, d.ex_on, d.pay_on, l.entry_on, d.per_share,
+            d.state, d.held, d.gross, d.withheld, d.net, p.quantity, p.policy, p.is_open
+        from v_dividends as d
+        join positions as p using (position_id)
+        left join v_ledger as l on l.entry_id = d.payment_entry_id
+        order by d.ex_on, d.position_id
+        """
+    ).fetchall()
+    return [
+        DividendLine(*(*row[:13], settings.from_json(row[13]).withholding_rate, row[14]))
+        for row in rows
+    ]

@@ -1,0 +1,110 @@
+"""Parts of the SQL page: saving, the answer as table or chart, the views, other programs."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from volbal.services import queries, running
+from volbal.services.queries import ViewColumn
+from volbal.ui import acting, charts, log, tables
+
+KINDS = ("Table", "Line", "Bar", "Scatter")
+CHARTED = 5_000
+"""Rows that a chart shows at most; more are slow to draw and say no more."""
+
+
+def keeping(sql: str, chosen: str | None, own: Mapping[str, str]) -> None:
+    """Save the query under a name; delete a saved one."""
+    with st.popover("Save", icon=":material/bookmark:", key="sql.keep"):
+        name = st.text_input(
+            "Name",
+            chosen if chosen in own else "",
+            key=f"sql-name-{chosen}",
+            max_chars=queries.LONGEST_NAME,
+            help="A name you have used replaces that query. Example: Fees per year.",
+        )
+        st.button("Save", type="primary", on_click=_save, args=(name, sql), key="sql-save")
+        if chosen in own:
+            st.button(
+                f"Delete {log.plain(chosen or '')}",
+                icon=":material/delete:",
+                on_click=_delete,
+                args=(chosen,),
+                key="sql-delete",
+                help="Forgets the saved query; its text stays in the editor.",
+            )
+
+
+def _save(name: str, sql: str) -> None:
+    token = f"save {name} {sql} {acting.now()}"
+    acting.act(token, lambda: f"Saved as {_saved(name, sql)}.")
+
+
+def _saved(name: str, sql: str) -> str:
+    return log.plain(queries.save(running.database(), name, sql, acting.now()))
+
+
+def _delete(name: str) -> None:
+    def forget() -> str:
+        queries.delete(running.database(), name)
+        return f"{log.plain(name)} is deleted."
+
+    acting.act(f"delete {name} {acting.now()}", forget)
+
+
+def draw(frame: pd.DataFrame) -> None:
+    """The answer as a table, or as a chart of the columns chosen."""
+    columns = [str(name) for name in frame]
+    numbers = [name for name in columns if charts.is_number(frame[name])]
+    kinds = KINDS if numbers and len(columns) > 1 else KINDS[:1]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.segmented_control(
+            "Show as", kinds, default="Table", required=True, key="sql-kind"
+        )
+        if kind != "Table":
+            x = st.selectbox("Across", columns, key="sql-x", width=200)
+            up = [name for name in numbers if name != x]
+            y = st.selectbox("Up", up, key="sql-y", width=200)
+            others = [name for name in columns if name not in (x, y)]
+            by = st.selectbox(
+                "Colour", others, index=None, placeholder="One colour", key="sql-by", width=200
+            )
+    if kind == "Table":
+        tables.show(frame, "sql-result", alt="The answer", height="auto")
+    elif y is None:
+        st.info("There is no other column of numbers to draw.", icon=":material/info:")
+    else:
+        shown = frame.head(CHARTED)
+        st.altair_chart(
+            charts.answer_chart(shown, kind, x, y, by),
+            key="sql-chart",
+            alt=f"{kind} chart of {y} by {x}",
+        )
+        if len(shown) < len(frame):
+            st.caption(f"Drawn: the first {CHARTED:,} rows.")
+
+
+def schema(views: Mapping[str, Sequence[ViewColumn]]) -> None:
+    """The documented views with their columns and what these hold."""
+    st.markdown("**Views**", help="Every column is documented in the file itself too.")
+    for view, columns in views.items():
+        with st.expander(f"`{view}`"):
+            st.caption(log.plain(columns[0].view_comment))
+            lines = (
+                f"- `{one.name}` :small[{one.type.lower()}]  \n  {log.plain(one.comment or '')}"
+                for one in columns
+            )
+            st.markdown("\n".join(lines))
+
+
+def elsewhere(programs: Mapping[str, str]) -> None:
+    """How other programs read the same records."""
+    with st.expander("From other programs", icon=":material/cable:"):
+        st.caption(
+            "The file can be opened read-only at any time. Programs that keep it open belong on "
+            "the copy, which is renewed within two seconds of a change."
+        )
+        for program, text in programs.items():
+            st.markdown(f"**{program}**")
+            st.code(text, language="python" if program == "Python" else "sql", wrap_lines=True)

@@ -1,0 +1,136 @@
+"""A price file on screen: chosen, read, looked at, then saved."""
+
+from pathlib import PurePath
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from volbal.errors import VolbalError
+from volbal.market.cells import DATE_ORDERS
+from volbal.market.files import AmbiguousDates, DateOrder
+from volbal.market.validation import InvalidPrices
+from volbal.services import price_import, running
+from volbal.services.price_import import Import
+from volbal.ui import acting, tables
+from volbal.ui.series import bar_columns
+
+PAGE = "data"
+TURN, ORDER = f"{PAGE}.file.turn", f"{PAGE}.file.order"
+LARGEST_MB = price_import.LARGEST // 2**20
+SHOWN = 5
+"""Bars at each end of a preview."""
+
+
+def inputs() -> None:
+    """Choose a file and say whose prices it has; the preview and its Save button."""
+    turn = st.session_state.get(TURN, 0)
+    st.markdown(
+        "CSV or Parquet: Date and Close at least, Open, High, Low, Volume, Dividends and Stock "
+        "Splits if you have them, as yfinance writes them with auto_adjust=False. A file of "
+        "dividends (Ex-Date, Amount, Pay Date) or splits (Date, Ratio) alone goes into stored "
+        "prices."
+    )
+    file = st.file_uploader(
+        "Price file",
+        ["csv", "parquet"],
+        key=f"{PAGE}.file-{turn}",
+        max_upload_size=LARGEST_MB,
+        help="Prices adjusted for splits and not for dividends. Example: KO.csv.",
+    )
+    if file is None:
+        return
+    symbol = st.text_input(
+        "Symbol of the file",
+        PurePath(file.name).stem.partition("-")[0].upper(),
+        key=f"{PAGE}.file.symbol-{file.file_id}",
+        help="Whose prices these are. Example: KO.",
+    )
+    order = st.session_state.get(f"{ORDER}-{file.file_id}")
+    try:
+        looked_at = _previewed(file.file_id, symbol, order, running.database().commits, file)
+    except AmbiguousDates as error:
+        st.warning(str(error), icon=":material/help:")
+        _order_input(file.file_id)
+    except InvalidPrices as error:
+        _show_refusal(error)
+    except VolbalError as error:
+        st.error(str(error), icon=":material/error:")
+    else:
+        if order is not None:
+            _order_input(file.file_id)
+        _show(looked_at, file.file_id)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the file")
+def _previewed(
+    file_id: str, symbol: str, order: DateOrder | None, commits: int, _file: Any
+) -> Import:
+    content = _file.getvalue()
+    return price_import.preview(running.database(), _file.name, content, symbol, order)
+
+
+def _order_input(file_id: str) -> None:
+    st.segmented_control(
+        "Its dates are",
+        DATE_ORDERS,
+        key=f"{ORDER}-{file_id}",
+        help="Example: day first, 03/04/2020 is 3 April.",
+    )
+
+
+def _show_refusal(error: InvalidPrices) -> None:
+    """Every bad row with its reason."""
+    st.error(
+        f"{len(error.rows):,} {'row' if len(error.rows) == 1 else 'rows'} cannot be used; nothing "
+        "was saved. Correct them in the file and choose it again.",
+        icon=":material/error:",
+    )
+    frame = pd.DataFrame(
+        {"row": [row.place for row in error.rows], "reason": [row.reason for row in error.rows]}
+    )
+    config = {"row": "Row", "reason": st.column_config.TextColumn("Reason", width="large")}
+    tables.show(
+        frame,
+        f"{PAGE}-refused",
+        config,
+        alt="Rows that cannot be used",
+        name="refused-rows",
+        height="content" if len(frame) <= tables.MANY else 400,
+    )
+
+
+def _show(looked_at: Import, file_id: str) -> None:
+    history = looked_at.history
+    st.markdown(
+        f"**{history.symbol} · {history.provenance.interval} · {history.first_date} to "
+        f"{history.last_date}**: {len(history.bars):,} bars, {len(history.dividends):,} dividends, "
+        f"{len(history.splits):,} splits. {looked_at.effect}"
+    )
+    for note in history.notes:
+        st.caption(f":material/info: {note[:1].upper()}{note[1:]}.")
+    for finding in looked_at.findings[:SHOWN]:
+        st.caption(f":material/warning: {finding.sentence}")
+    if len(looked_at.findings) > SHOWN:
+        st.caption(f"and {len(looked_at.findings) - SHOWN:,} more, to be seen under Checks.")
+    bars = history.bars.reset_index()
+    ends = bars if len(bars) <= 2 * SHOWN else pd.concat([bars.head(SHOWN), bars.tail(SHOWN)])
+    tables.show(
+        ends, f"{PAGE}-preview", bar_columns(history), alt="The first and the last bars of the file"
+    )
+    st.button(
+        f"Save {history.symbol}",
+        key=f"{PAGE}.save-{file_id}",
+        type="primary",
+        icon=":material/save:",
+        on_click=acting.act,
+        args=(f"{PAGE}.save-{file_id}-{history.symbol}", _save, looked_at),
+    )
+
+
+def _save(looked_at: Import) -> str:
+    price_import.save(running.database(), looked_at, acting.now())
+    st.session_state[TURN] = st.session_state.get(TURN, 0) + 1
+    st.session_state["symbol"] = looked_at.history.symbol
+    st.session_state["interval"] = looked_at.history.provenance.interval
+    return f"{looked_at.name} is saved: {looked_at.history.symbol} is shown below."

@@ -1,0 +1,368 @@
+"""What a position holds and what happened to it, in tabs; only the open tab is computed."""
+
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from volbal.domain.position import Position
+from volbal.domain.wording import money, price, shares
+from volbal.errors import PriceUnavailable
+from volbal.services import autopilot, income, positions, trading
+from volbal.services.course import course
+from volbal.services.overview import Row
+from volbal.services.running import Database
+from volbal.ui import acting, charts, portfolio, rungs, setting, tables
+
+TABS = ("Ladder", "Chart", "Orders", "Dividends", "Money", "Settings", "Autopilot")
+
+MONEY, QUANTITY, MOMENT = "%,.2f", "%,.6f", "YYYY-MM-DD HH:mm"
+
+
+def draw(database: Database, row: Row, now: datetime) -> None:
+    """The tabs; the address names the open one."""
+    tabs = st.tabs(TABS, key="tab", on_change="rerun", bind="query-params")
+    drawn = dict(zip(TABS, tabs, strict=True))
+    position = row.position
+    for name, tab in drawn.items():
+        if not tab.open:
+            continue
+        with tab:
+            match name:
+                case "Ladder" if not position.balance.is_open:
+                    st.info("The position is archived: it takes no orders.")
+                case "Ladder":
+                    rungs.draw(position, "ladder")
+                case "Chart":
+                    _chart(database, position, now)
+                case "Orders":
+                    _orders(database, position)
+                case "Dividends":
+                    _dividends(database, position)
+                case "Money":
+                    _money(database, position)
+                case "Settings":
+                    setting.draw(database, position, now)
+                case _:
+                    _autopilot(database, row, now)
+
+
+def _chart(database: Database, position: Position, now: datetime) -> None:
+    found = course(database, position.position_id, now)
+    if found.days["price"].notna().sum() < 2:
+        st.info("The chart starts with the second price.", icon=":material/show_chart:")
+        return
+    option, tall = charts.course_chart(found, position.configuration.policy)
+    st.echarts_chart(
+        option,
+        height=tall,
+        key="course",
+        alt=f"Price of {position.ticker} with the anchor, both trigger levels, "
+        f"{len(found.fills)} fills and {len(found.dividends)} dividends; below, the stock share.",
+    )
+
+
+def _orders(database: Database, position: Position) -> None:
+    orders = trading.list_orders(database, position.position_id)
+    fills = trading.list_fills(database, position.position_id)
+    if not orders:
+        st.info("No orders yet. Evaluate the position; what is approved becomes an order.")
+        return
+    st.markdown("**Orders**")
+    tables.show(
+        pd.DataFrame(
+            [
+                {
+                    "order": one.order_id,
+                    "submitted_at": one.submitted_at,
+                    "side": one.order.side.value,
+                    "quantity": one.order.quantity,
+                    "filled": one.filled,
+                    "state": one.state.value.replace("_", " "),
+                    "reason": one.reason or "",
+                }
+                for one in orders
+            ]
+        ),
+        "orders",
+        _columns(),
+        alt="Orders, newest first",
+        name=f"orders-{position.ticker}-{position.position_id}",
+        height=_tall(len(orders)),
+    )
+    st.markdown("**Fills**")
+    if not fills:
+        st.caption("None yet.")
+        return
+    tables.show(
+        pd.DataFrame(
+            [
+                {
+                    "fill": one.fill_id,
+                    "order": one.order_id,
+                    "filled_at": one.filled_at,
+                    "side": one.side.value,
+                    "quantity": one.execution.quantity,
+                    "price": one.execution.price,
+                    "commission": one.execution.commission,
+                    "remark": "outside guardrails" if one.outside_guardrails else "",
+                }
+                for one in fills
+            ]
+        ),
+        "fills",
+        _columns(),
+        alt="Fills, newest first",
+        name=f"fills-{position.ticker}-{position.position_id}",
+        height=_tall(len(fills)),
+    )
+
+
+def _tall(rows: int) -> str | int:
+    return "content" if rows <= 10 else 400
+
+
+def _columns() -> dict[str, Any]:
+    number, at = st.column_config.NumberColumn, st.column_config.DatetimeColumn
+    return {
+        "order": number("Order", width=60),
+        "fill": number("Fill", width=60),
+        "submitted_at": at("Submitted (UTC)", format=MOMENT),
+        "filled_at": at("Filled (UTC)", format=MOMENT),
+        "recorded_at": at("Recorded (UTC)", format=MOMENT),
+        "side": st.column_config.TextColumn("Side", width=60),
+        "quantity": number("Quantity", format=QUANTITY),
+        "filled": number("Filled", format=QUANTITY),
+        "price": number("Price", format="%,.4f"),
+        "commission": number("Commission", format=MONEY),
+        "state": "State",
+        "reason": "Reason",
+        "remark": "Remark",
+        "kind": "Kind",
+        "on": st.column_config.DateColumn("On", format="YYYY-MM-DD"),
+        "cash": number("Cash", format="%+,.2f"),
+        "receivable": number("Receivable", format="%+,.2f"),
+        "anchor": number("Anchor after", format="%,.4f"),
+        "ex_on": st.column_config.DateColumn("Ex-date", format="YYYY-MM-DD"),
+        "pay_on": st.column_config.DateColumn("Pay date", format="YYYY-MM-DD"),
+        "per_share": number("Gross per share", format="%,.4f"),
+        "net": number("Net", format=MONEY),
+    }
+
+
+def _dividends(database: Database, position: Position) -> None:
+    found = income.list_dividends(database, position.position_id)
+    if not found:
+        st.info("No dividends yet. Announce one on the Dividends page; its ex-date is honoured.")
+    else:
+        tables.show(
+            pd.DataFrame(
+                [
+                    {
+                        "ex_on": one.ex_on,
+                        "pay_on": one.pay_on,
+                        "per_share": one.per_share,
+                        "net": one.net,
+                        "state": one.state.value,
+                    }
+                    for one in reversed(found)
+                ]
+            ),
+            "dividends",
+            _columns(),
+            alt="Dividends, latest ex-date first",
+            name=f"dividends-{position.ticker}-{position.position_id}",
+        )
+    st.page_link(
+        portfolio.PAGES / "dividends.py",
+        label="Announce and pay dividends",
+        icon=":material/payments:",
+    )
+
+
+def _money(database: Database, position: Position) -> None:
+    """Deposits, withdrawals, corrections, the anchor; and the ledger behind them."""
+    ledger = positions.ledger(database, position.position_id)
+    if position.balance.is_open:
+        _money_forms(database, position, f"{position.position_id}-{len(ledger)}")
+    st.markdown("**Ledger**", help="Append-only: every balance is the sum of these lines.")
+    tables.show(
+        pd.DataFrame(
+            [
+                {
+                    "recorded_at": line.recorded_at,
+                    "on": line.entry.on,
+                    "kind": line.entry.kind.value.replace("_", " "),
+                    "quantity": line.entry.quantity,
+                    "price": line.entry.price,
+                    "cash": line.entry.legs.cash,
+                    "receivable": line.entry.legs.receivable,
+                    "commission": line.entry.legs.commission,
+                    "anchor": line.entry.anchor,
+                }
+                for line in reversed(ledger)
+            ]
+        ),
+        "ledger",
+        _columns(),
+        alt="Every line of the ledger, newest first",
+        name=f"ledger-{position.ticker}-{position.position_id}",
+        height=_tall(len(ledger)),
+    )
+
+
+def _money_forms(database: Database, position: Position, token: str) -> None:
+    grid = st.grid(2, min_column_width=300)
+    with grid.container(border=True), st.form("cash", border=False):
+        st.markdown("**Cash**", help="Money in or out is never profit or loss.")
+        _amount("Amount", "money.amount", 100.0, "In account currency. Example: 1000.")
+        with st.container(horizontal=True):
+            _submit("Deposit", token, _deposit, database, position)
+            _submit("Withdraw", token, _withdraw, database, position)
+    with grid.container(border=True), st.form("anchor", border=False):
+        st.markdown("**Anchor**", help="Both triggers are measured from it.")
+        _amount("Anchor price", "money.anchor", 1.0, "Per share. Example: 187.40.")
+        _submit("Set anchor", token, _set_anchor, database, position)
+    with grid.container(border=True), st.form("adjust", border=False):
+        st.markdown("**Correct to what the broker shows**")
+        left, right = st.columns(2)
+        with left:
+            _amount("Shares more or less", "money.shares", 1.0, "Example: -0.5.", signed=True)
+        with right:
+            _amount("Cash more or less", "money.cash", 10.0, "Example: 12.34.", signed=True)
+        st.text_input("Why", key="money.note", help="For the log. Example: stock dividend.")
+        _submit("Adjust", token, _adjust, database, position)
+    with grid.container(border=True), st.form("split", border=False):
+        st.markdown("**Split**", help="New shares for old ones; the anchor follows.")
+        left, right = st.columns(2)
+        with left:
+            _amount("New shares", "money.new", 1.0, "Example: 4 in a split of 4 for 1.")
+        with right:
+            _amount("For old shares", "money.old", 1.0, "Example: 1 in a split of 4 for 1.")
+        _submit("Record split", token, _split, database, position)
+
+
+def _amount(label: str, key: str, step: float, told: str, *, signed: bool = False) -> None:
+    st.number_input(
+        label,
+        key=key,
+        value=None,
+        min_value=None if signed else 0.0,
+        step=step,
+        format="%.12g",
+        help=told,
+    )
+
+
+def _submit(label: str, token: str, does: Any, database: Database, position: Position) -> None:
+    key = f"{label}-{token}"
+    st.form_submit_button(
+        label, key=key, on_click=acting.act, args=(key, does, database, position.position_id)
+    )
+
+
+def _given(*names: str) -> list[Any]:
+    """The values of inputs; 0 where nothing was typed."""
+    return [st.session_state[f"money.{name}"] or 0 for name in names]
+
+
+def _emptied(*names: str) -> None:
+    for name in names:
+        st.session_state[f"money.{name}"] = None
+
+
+def _deposit(database: Database, position_id: int) -> str:
+    (amount,) = _given("amount")
+    after = positions.deposit(database, position_id, amount, acting.now())
+    _emptied("amount")
+    return f"Deposited; {money(after.balance.cash)} in cash now."
+
+
+def _withdraw(database: Database, position_id: int) -> str:
+    (amount,) = _given("amount")
+    after = positions.withdraw(database, position_id, amount, acting.now())
+    _emptied("amount")
+    return f"Withdrawn; {money(after.balance.cash)} in cash now."
+
+
+def _set_anchor(database: Database, position_id: int) -> str:
+    (at,) = _given("anchor")
+    after = positions.set_anchor(database, position_id, at, acting.now())
+    _emptied("anchor")
+    return f"The anchor is {price(after.balance.anchor or 0)} now."
+
+
+def _adjust(database: Database, position_id: int) -> str:
+    quantity, cash = _given("shares", "cash")
+    after = positions.adjust(
+        database,
+        position_id,
+        quantity=quantity,
+        cash=cash,
+        note=st.session_state["money.note"],
+        now=acting.now(),
+    )
+    _emptied("shares", "cash")
+    balance = after.balance
+    return f"{shares(balance.quantity)} shares and {money(balance.cash)} in cash now."
+
+
+def _split(database: Database, position_id: int) -> str:
+    new, old = _given("new", "old")
+    after = positions.split(database, position_id, new, old, acting.now())
+    _emptied("new", "old")
+    return f"{shares(after.balance.quantity)} shares now."
+
+
+def _autopilot(database: Database, row: Row, now: datetime) -> None:
+    """Paper only: off unless somebody switches it on."""
+    position = row.position
+    st.markdown(
+        "On paper, the position evaluates every new daily close, submits what the rule says and "
+        "fills it at the close it saw. **No broker is involved**; every step is in the timeline."
+    )
+    if not position.balance.is_open:
+        st.info("The position is archived.")
+        return
+    known = autopilot.find(database, position.position_id)
+    is_on = known is not None and known.is_on
+    token = f"autopilot-{position.position_id}-{is_on}-{known and known.seen_until}"
+    st.toggle(
+        "Paper autopilot",
+        value=is_on,
+        key=token,
+        on_change=acting.act,
+        args=(token, _switch, database, position.position_id, not is_on),
+        help="Off by default. Example: on, it looks at tomorrow's close by itself.",
+    )
+    if known is None or not is_on:
+        return
+    st.caption(f"Bars that closed by {known.seen_until:%Y-%m-%d %H:%M} UTC are done.")
+    try:
+        waiting = len(autopilot.missed(database, position.position_id, now))
+    except PriceUnavailable as error:
+        st.warning(str(error), icon=":material/cloud_off:")
+        return
+    if not waiting:
+        st.caption("There is no newer bar. New ones are looked for every five minutes.")
+    elif st.button(f"Catch up on {waiting:,} bars", type="primary", icon=":material/fast_forward:"):
+        _catch_up(database, position.position_id)
+
+
+def _switch(database: Database, position_id: int, is_on: bool) -> str:
+    autopilot.switch(database, position_id, is_on, acting.now())
+    return f"The paper autopilot is {'on' if is_on else 'off'}."
+
+
+def _catch_up(database: Database, position_id: int) -> None:
+    bar = st.progress(0.0, "Looking at the missed bars in order")
+
+    def show(done: int, of: int) -> None:
+        bar.progress(done / of, f"{done:,} of {of:,} bars")
+
+    done = autopilot.catch_up(database, position_id, acting.now(), show)
+    if done.stopped:
+        acting.say("error", done.stopped)
+    acting.say("success", f"{done.bars:,} bars looked at, {done.orders:,} orders filled on paper.")
+    st.rerun()

@@ -1,0 +1,214 @@
+"""The short form that opens a position, with a live preview of what the rule would do."""
+
+from typing import Any
+
+import streamlit as st
+
+from volbal.domain.configuration import Configuration
+from volbal.domain.policy import Policy
+from volbal.domain.position import Position
+from volbal.domain.sanity import doubts
+from volbal.domain.wording import duration, money, price, shares
+from volbal.errors import InvalidInput, PriceUnavailable
+from volbal.services import market_data, positions, settings
+from volbal.services.market_data import SeenPrice
+from volbal.services.running import Database
+from volbal.ui import acting, fields, log, rungs
+from volbal.ui.forms import recalled, remember
+
+PAGE = "opening"
+DOLLARS, SHARES = "An amount of money", "Shares and cash I have"
+DEFAULTS: dict[str, Any] = {
+    "symbol": "",
+    "price": None,
+    "how": DOLLARS,
+    "capital": 10_000.0,
+    "stock_share": 0.5,
+    "quantity": 0.0,
+    "cash": 0.0,
+    "preset": "standard",
+    "fixes": {},
+}
+
+
+def draw(database: Database) -> None:
+    """The form beside what it would open."""
+    remember(
+        PAGE, {name: st.session_state.get(f"{PAGE}.{name}", DEFAULTS[name]) for name in DEFAULTS}
+    )
+    form, shown = st.columns([2, 3], gap="large")
+    with form:
+        _inputs(database)
+    with shown:
+        _preview(database)
+
+
+def _inputs(database: Database) -> None:
+    symbol, at = st.columns(2)
+    symbol.text_input(
+        "Symbol",
+        key=f"{PAGE}.symbol",
+        on_change=_renew_price,
+        placeholder="AAPL",
+        max_chars=20,
+        help="The stock, as Yahoo spells it. Example: AAPL, or BRK-B.",
+    )
+    seen = _seen(database)
+    at.number_input(
+        "Price",
+        key=f"{PAGE}.price",
+        min_value=0.0,
+        step=1.0,
+        format="%.12g",
+        placeholder="none known: type one" if seen is None else price(seen.price),
+        help="Price per share that becomes the anchor. Left empty: the newest price known. "
+        "Example: 187.40.",
+    )
+    st.caption(_price_text(seen))
+    st.segmented_control(
+        "Start with",
+        [DOLLARS, SHARES],
+        key=f"{PAGE}.how",
+        required=True,
+        width="stretch",
+        help="Example: 10,000 of which half in stock; or the 50 shares and 5,000 you have.",
+    )
+    left, right = st.columns(2)
+    if recalled(PAGE, "how") == DOLLARS:
+        _number(left, "capital", "Amount", 1000.0, "Worth of the cell. Example: 10000.")
+        _number(
+            right,
+            "stock_share",
+            "Stock share",
+            0.05,
+            "Part of it in shares, the rest is cash. Example: 0.5 is 50 %.",
+        )
+    else:
+        _number(left, "quantity", "Shares", 1.0, "Shares you hold for this cell. Example: 50.")
+        _number(right, "cash", "Cash", 1000.0, "Money set aside for this cell. Example: 5000.")
+    st.segmented_control(
+        "Preset",
+        list(settings.presets(database)),
+        key=f"{PAGE}.preset",
+        required=True,
+        on_change=lambda: remember(PAGE, {"fixes": {}}),
+        format_func=str.capitalize,
+        width="stretch",
+        help="How the rule trades; every setting can be changed later. "
+        "Example: conservative trades seldom and little.",
+    )
+    st.caption(fields.policy_sentence(_policy(database)))
+
+
+def _number(place: Any, name: str, label: str, step: float, told: str) -> None:
+    place.number_input(
+        label, key=f"{PAGE}.{name}", min_value=0.0, step=step, format="%.12g", help=told
+    )
+
+
+def _price_text(seen: SeenPrice | None) -> str:
+    """What the anchor will be, and how old; a line in any case, so that nothing jumps."""
+    if recalled(PAGE, "price"):
+        return "The typed price becomes the anchor."
+    if seen is None:
+        return "Without a price there is no anchor yet."
+    age, source = duration(seen.age.total_seconds()), log.plain(seen.source)
+    return f"{price(seen.price)} is {age} old: {source}. Type a newer one if you can."
+
+
+def _renew_price() -> None:
+    """A price typed for another symbol must not become this one's anchor."""
+    remember(PAGE, {"price": None})
+
+
+def _seen(database: Database) -> SeenPrice | None:
+    """The newest price known of the symbol; None where there is none."""
+    try:
+        return market_data.latest_price(database, recalled(PAGE, "symbol"), acting.now())
+    except (PriceUnavailable, InvalidInput):
+        return None
+
+
+def _policy(database: Database) -> Policy:
+    preset = settings.presets(database)[recalled(PAGE, "preset")]
+    return preset.changed(recalled(PAGE, "fixes"))
+
+
+def _preview(database: Database) -> None:
+    if not recalled(PAGE, "symbol").strip():
+        st.info(
+            "Enter a symbol: this side then shows what the rule would do with the position.",
+            icon=":material/arrow_back:",
+        )
+        return
+    try:
+        position = _draft(database)
+    except InvalidInput as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    anchor, balance = position.balance.anchor, position.balance
+    if anchor is None:
+        return
+    st.markdown(
+        f"**{position.ticker}**: {shares(balance.quantity)} shares at {price(anchor)} and "
+        f"{money(balance.cash)} in cash."
+    )
+    for doubt in doubts(position, anchor, acting.now()):
+        rungs.show_doubt(doubt, f"{PAGE}-doubt", _settle)
+    st.button(
+        "Open position",
+        type="primary",
+        icon=":material/add:",
+        key=f"open-{st.session_state.setdefault('opening.count', 0)}",
+        on_click=_open,
+        args=(database, position),
+        help="Records the position; no order is placed.",
+    )
+    rungs.draw(position, f"{PAGE}-ladder")
+
+
+def _settle(changes: dict[str, Any]) -> None:
+    remember(PAGE, {"fixes": {**recalled(PAGE, "fixes"), **changes}})
+
+
+def _draft(database: Database) -> Position:
+    """What the inputs describe. Raises InvalidInput."""
+    typed, policy = recalled(PAGE, "price"), _policy(database)
+    seen = None if typed else _seen(database)
+    if not typed and seen is None:
+        raise InvalidInput(
+            "price", "no price of this symbol is known", "type one, or fetch prices on Data"
+        )
+    at = typed if seen is None else seen.price
+    if recalled(PAGE, "how") == DOLLARS:
+        quantity, cash = positions.bought(
+            recalled(PAGE, "capital"), recalled(PAGE, "stock_share"), at, policy.lot_size
+        )
+    else:
+        quantity, cash = recalled(PAGE, "quantity"), recalled(PAGE, "cash")
+    configuration = Configuration(policy)
+    return positions.draft(
+        recalled(PAGE, "symbol"), quantity, cash, at, configuration, acting.now()
+    )
+
+
+def _open(database: Database, position: Position) -> None:
+    """Open it once, however quick the second click is, and show it."""
+    count = st.session_state["opening.count"]
+
+    def opened() -> str:
+        made = positions.open_position(
+            database,
+            position.ticker,
+            quantity=position.balance.quantity,
+            cash=position.balance.cash,
+            anchor_price=position.balance.anchor,
+            configuration=position.configuration,
+            now=acting.now(),
+        )
+        st.session_state["opening.count"] = count + 1
+        remember(PAGE, DEFAULTS)
+        st.query_params.from_dict({"id": str(made.position_id)})
+        return f"Position {made.position_id} ({made.ticker}) is open. Evaluate it at a price."
+
+    acting.act(f"open-{count}", opened)

@@ -1,0 +1,100 @@
+"""The trigger ladder as a table, and doubts about settings with their remedy."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from volbal.domain.ladder import Rung, ladder
+from volbal.domain.position import Position
+from volbal.domain.sanity import Doubt
+from volbal.formatting import value_text
+from volbal.ui import acting, tables
+from volbal.ui.fields import FIELDS
+
+COLUMNS: dict[str, Any] = {
+    "side": st.column_config.TextColumn("Side", width=60),
+    "limit": st.column_config.NumberColumn("Limit price", format="%,.2f"),
+    "quantity": st.column_config.NumberColumn("Quantity", format="%,.6f"),
+    "notional": st.column_config.NumberColumn("Notional", format="%,.2f"),
+    "commission": st.column_config.NumberColumn("Fee", format="%,.2f"),
+    "stock_share_after": st.column_config.NumberColumn("Stock share after", format="percent"),
+    "remark": "Remark",
+}
+
+
+def draw(position: Position, key: str) -> None:
+    """The next triggers both ways as limit orders, for `position` as it stands."""
+    found = ladder(position, acting.now())
+    st.markdown(
+        "**Trigger ladder**",
+        help="Limit orders for your broker: each supposes that those before it were filled. "
+        "Example: after SELL at 103 the next sell trigger is 3 % above 103.",
+    )
+    if not (found.up or found.down):
+        st.info("The ladder starts with the anchor: evaluate the position at a price first.")
+        return
+    tables.show(
+        frame([*reversed(found.up), *found.down]),
+        key,
+        COLUMNS,
+        alt="The next sell triggers above the anchor and buy triggers below it",
+        name=f"ladder-{position.ticker}",
+    )
+    st.caption(
+        f"{_pinned(found.triggers_up, 'up')} {_pinned(found.triggers_down, 'down')} "
+        f"At most {position.configuration.policy.max_orders_per_day} orders a day."
+    )
+
+
+def _pinned(triggers: int | None, way: str) -> str:
+    guardrail = "lower" if way == "up" else "upper"
+    if triggers is None:
+        return f"Straight {way}, no trigger of the next 60 reaches the {guardrail} guardrail."
+    many = "trigger" if triggers == 1 else "triggers"
+    return f"Straight {way}, the {guardrail} guardrail stops it at {triggers} {many}."
+
+
+def frame(rungs: Sequence[Rung]) -> pd.DataFrame:
+    """One row a rung: side, limit, quantity, notional, commission, stock_share_after, remark."""
+    return pd.DataFrame(
+        [
+            {
+                "side": None if rung.decision.order is None else rung.decision.order.side.value,
+                "limit": rung.limit,
+                "quantity": _quantity(rung),
+                "notional": rung.decision.notional,
+                "commission": rung.decision.commission,
+                "stock_share_after": rung.decision.stock_share_after,
+                "remark": remark(rung),
+            }
+            for rung in rungs
+        ]
+    )
+
+
+def _quantity(rung: Rung) -> Decimal | None:
+    return None if rung.decision.order is None else rung.decision.order.quantity
+
+
+def remark(rung: Rung) -> str:
+    """Why a rung is smaller than wished, or empty."""
+    if rung.decision.order is None:
+        return f"nothing: {rung.decision.reason.value.replace('_', ' ')}"
+    return "cut by the guardrail" if rung.is_pinned else ""
+
+
+def show_doubt(doubt: Doubt, key: str, settle: Callable[[dict[str, Any]], None]) -> None:
+    """A doubt, with a button that settles it where a setting can."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.warning(doubt.sentence, icon=":material/rule:", width="stretch")
+        for name, value in doubt.fix.items():
+            st.button(
+                f"{FIELDS[name].label}: {value_text(value if value is not None else '')}",
+                key=f"{key}-{name}-{value}",
+                on_click=settle,
+                args=({name: value},),
+                help="Takes this setting instead.",
+            )
