@@ -45,9 +45,12 @@ def test_a_draft_comes_back_from_its_own_link(request_: StudyRequest) -> None:
     assert problems == []
     form = {name: value for name, value in state.items() if name not in view_parts()}
     wanted = state_of(request_)
-    if request_ is EXAMPLE:
-        assert wanted["name"] == "Example"
     assert {name: form[name] for name in wanted} == wanted
+
+
+def test_the_example_needs_no_query() -> None:
+    assert write(EXAMPLE, None, None) == {}
+    assert write(replace(EXAMPLE, name="Mine"), None, None)["name"] == ["Mine"]
 
 
 def test_a_stored_study_needs_only_its_number_until_its_ranking_differs() -> None:

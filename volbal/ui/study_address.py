@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
+import streamlit as st
+
 from volbal.engine.goals import RANGES, Constraint, Goal, Kind
 from volbal.engine.grid import Parameter, exact_range
 from volbal.engine.metrics import METRIC, Direction
@@ -23,13 +25,23 @@ from volbal.ui.forms import SOURCE
 
 MOST_PARAMETERS: Final = 8
 
+
+def usual_name(symbols: tuple[str, ...], parameters: tuple[Parameter, ...]) -> str:
+    """What a study is called whose user gave it no name."""
+    swept = " × ".join(FIELDS[parameter.name].label.lower() for parameter in parameters)
+    named = ", ".join(symbols[:3]) + (f" and {len(symbols) - 3} more" if symbols[3:] else "")
+    return f"{named}: {swept}"
+
+
+_SWEPT: Final = (
+    exact_range("trigger_threshold", "0.01", "0.1", "0.01"),
+    exact_range("rebalance_ratio", "0.5", "3", "0.25"),
+)
+
 EXAMPLE: Final = StudyRequest(
-    name="Example",
+    name=usual_name((QUESTION.symbol,), _SWEPT),
     symbols=(QUESTION.symbol,),
-    parameters=(
-        exact_range("trigger_threshold", "0.01", "0.1", "0.01"),
-        exact_range("rebalance_ratio", "0.5", "3", "0.25"),
-    ),
+    parameters=_SWEPT,
     # A grid of raw returns would mostly show who held more stock.
     goals=(Goal("excess_return"),),
     setup=QUESTION.setup,
@@ -39,21 +51,20 @@ EXAMPLE: Final = StudyRequest(
 """What an empty page shows, and where a draft begins."""
 
 
-def usual_name(symbols: tuple[str, ...], parameters: tuple[Parameter, ...]) -> str:
-    """What a study is called whose user gave it no name."""
-    swept = " × ".join(FIELDS[parameter.name].label.lower() for parameter in parameters)
-    named = ", ".join(symbols[:3]) + (f" and {len(symbols) - 3} more" if symbols[3:] else "")
-    return f"{named}: {swept}"
-
-
 def same_run(one: StudyRequest, other: StudyRequest) -> bool:
     """Whether two requests compute the same cells; names, goals and constraints may differ."""
-    return _plain(one) == _plain(other)
+    return unranked(one) == unranked(other)
 
 
-def _plain(request: StudyRequest) -> StudyRequest:
+def unranked(request: StudyRequest) -> StudyRequest:
+    """What of a request its cells depend on: the same for requests that only rank differently."""
     policy = replace(request.policy, after_hours=False)
-    return replace(request, name="-", goals=EXAMPLE.goals, constraints=(), policy=policy)
+    plain = replace(request, name="-", goals=EXAMPLE.goals, constraints=(), policy=policy)
+    if "ticks" in (parameter.name for parameter in request.parameters):
+        plain = replace(plain, setup=replace(plain.setup, ticks=EXAMPLE.setup.ticks))
+    if request.sampled:
+        return plain
+    return replace(plain, max_cells=max(EXAMPLE.max_cells, request.combinations), seed=0)
 
 
 def state_of(request: StudyRequest) -> dict[str, Any]:
@@ -220,19 +231,34 @@ def _read_view(
 COLUMNS: Final = ("score", "plateau", "fragility", *METRIC)
 """What a heatmap can show."""
 
+VIEW: Final = ("metric", "x", "y", "of", "cell", "panel")
+"""State of the results' inputs that stands in the URL."""
+
 PANELS: Final = ("heatmap", "table", "trade-offs", "parallel", "slices", "evidence")
 
 
 def write(request: StudyRequest, base: StudyRequest | None, study_id: int | None) -> Query:
-    """The query of a form. base: of the study on screen, None where there is none."""
+    """The query of a form; empty for the example. base: of the study on screen, if there is one."""
     query: Query = {} if study_id is None else {"study": [str(study_id)]}
-    if base is None or not same_run(request, base):
+    base = base or EXAMPLE
+    if request.name != base.name or not same_run(request, base):
         query |= _write_draft(request)
         base = EXAMPLE
     if request.goals != base.goals or request.constraints != base.constraints:
         query |= {f"goal.{goal.metric}": [goal_text(goal)] for goal in request.goals}
         query["constraint"] = [constraint_text(one) for one in request.constraints] or [""]
     return query
+
+
+def write_view(page: str, request: StudyRequest) -> Query:
+    """The query of how a study is looked at, as far as that differs from the usual."""
+    usual = {"metric": request.goals[0].metric, "panel": PANELS[0]}
+    shown = {name: st.session_state.get(f"{page}.{name}") for name in VIEW}
+    return {
+        name: [str(value)]
+        for name, value in shown.items()
+        if value is not None and value != usual.get(name)
+    }
 
 
 def _write_draft(request: StudyRequest) -> Query:

@@ -1,30 +1,45 @@
-"""The form of a study: parameters, goals, constraints, prices, start and base policy."""
+"""The form of a study: parameters, goals, constraints, prices, start and base policy.
 
-from collections.abc import Mapping
+Each input says in words, right below it, why its value cannot be used.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import streamlit as st
 
 from volbal.domain.policy import SHORTHANDS, Policy
 from volbal.engine.goals import KINDS, RANGES, Constraint, Goal, Kind, check_goals
-from volbal.engine.grid import Parameter, exact_range
+from volbal.engine.grid import Grid, Parameter, exact_range
 from volbal.engine.metrics import METRIC
-from volbal.errors import InvalidInput
+from volbal.errors import InvalidInput, VolbalError
 from volbal.formatting import value_text
 from volbal.market.model import PriceHistory
-from volbal.services import market_data
+from volbal.services import studies
 from volbal.services.research import Setup
 from volbal.services.running import Database
+from volbal.services.studies import Estimate
 from volbal.services.study_request import MOST_CELLS, MOST_SYMBOLS, StudyRequest
 from volbal.ui.address import policy_values
 from volbal.ui.fields import FIELDS, choices, shown_value
-from volbal.ui.forms import ONE_TICK_A_DAY, cell_inputs, policy_inputs, recalled, remember
+from volbal.ui.forms import (
+    ONE_TICK_A_DAY,
+    SOURCE,
+    cell_inputs,
+    policy_inputs,
+    recalled,
+    remember,
+)
+from volbal.ui.log import plain
 from volbal.ui.study_address import (
     MOST_PARAMETERS,
     RUN_NAMES,
     SETUP_NAMES,
     constraint_of,
     listed_parameter,
+    unranked,
     usual_name,
 )
 
@@ -37,24 +52,78 @@ KIND_TEXTS: Final[Mapping[Kind, str]] = {
     "not_equal": "not equal to",
 }
 ARROWS: Final = {"up": "↑ more", "down": "↓ less"}
+MOST_TOLD: Final = 5
+"""Symbols whose range of prices is told."""
+
+FIRST_RUN: Final = (
+    "Estimating. Only the very first run on a computer starts slowly: it compiles the "
+    "calculation, about ten seconds."
+)
 
 
-def inputs(page: str, database: Database) -> None:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the inputs ask, and what it would cost; problem: why it cannot be run, in words.
+
+    request is None where one cannot be made of the inputs, estimate where it cannot be run.
+    """
+
+    request: StudyRequest | None = None
+    estimate: Estimate | None = None
+    problem: str = ""
+
+
+def inputs(page: str, database: Database) -> Asked:
     """Every input of a study, in the sidebar."""
-    idle = _fields_without_effect(page, database)
+    idle = _fields_without_effect(page)
+    beside: dict[str, Any] = {}
     st.subheader("Parameters")
     _sweep_inputs(page, idle)
+    beside["parameters"] = st.empty()
     st.subheader("Goals", help="What is ranked. A change re-ranks at once, nothing is run again.")
     _goal_inputs(page)
     st.subheader("Constraints", help="Filters. A change applies at once, nothing is run again.")
     _constraint_inputs(page)
     st.subheader("Prices")
-    _price_inputs(page, database)
+    _price_inputs(page)
     st.subheader("Run")
-    _run_inputs(page)
+    beside["split"] = _run_inputs(page)
     with st.expander("Base policy"):
         st.caption("For every field that is no parameter above.")
         policy_inputs(page, idle, swept_fields(page))
+    _refusal(lambda: _policy(page))
+    asked: StudyRequest | None = None
+    try:
+        asked = request(page)
+        return Asked(asked, _estimate(database, asked))
+    except VolbalError as error:
+        if isinstance(error, InvalidInput) and asked and error.field in beside:
+            beside[error.field].caption(_refused(error))
+        return Asked(asked, problem=str(error))
+
+
+def _estimate(database: Database, asked: StudyRequest) -> Estimate:
+    revisions = tuple(SOURCE.revision(symbol) for symbol in asked.symbols)
+    return _estimated(database, str(database.path), revisions, unranked(asked))
+
+
+@st.cache_data(max_entries=256, show_spinner=FIRST_RUN)
+def _estimated(
+    _database: Database, path: str, revisions: tuple[int, ...], asked: StudyRequest
+) -> Estimate:
+    return studies.estimate(_database, asked)
+
+
+def _refusal(check: Callable[[], Any]) -> None:
+    """Why what was typed cannot be used; nothing where it can."""
+    try:
+        check()
+    except VolbalError as error:
+        st.caption(_refused(error))
+
+
+def _refused(error: VolbalError) -> str:
+    return f":red[:material/error: {plain(str(error))}]"
 
 
 def request(page: str) -> StudyRequest:
@@ -68,10 +137,18 @@ def request(page: str) -> StudyRequest:
         parameters=parameters,
         goals=goals,
         constraints=constraints,
-        setup=Setup(**{name: recalled(page, name) for name in SETUP_NAMES}),
-        policy=Policy(**{name: recalled(page, name) for name in policy_values(Policy())}),
+        setup=_setup(page),
+        policy=_policy(page),
         **{name: recalled(page, name) for name in RUN_NAMES},
     )
+
+
+def _setup(page: str) -> Setup:
+    return Setup(**{name: recalled(page, name) for name in SETUP_NAMES})
+
+
+def _policy(page: str) -> Policy:
+    return Policy(**{name: recalled(page, name) for name in policy_values(Policy())})
 
 
 def ranking(page: str) -> tuple[tuple[Goal, ...], tuple[Constraint, ...]]:
@@ -130,6 +207,11 @@ def _sweep_inputs(page: str, idle: Mapping[str, str]) -> None:
             _values_inputs(page, name)
             if name in idle:
                 st.caption(f":material/info: {FIELDS[name].label} {idle[name]}")
+    try:
+        found = tuple(_parameter(page, name) for name in recalled(page, "sweep"))
+    except InvalidInput:
+        return  # said beside its own values
+    _refusal(lambda: Grid(Policy(), found))
 
 
 def _values_inputs(page: str, name: str) -> None:
@@ -197,7 +279,7 @@ def _values_text(page: str, name: str) -> str:
     try:
         values = _parameter(page, name).values
     except InvalidInput as error:
-        return f":red[:material/error: {error}]"
+        return _refused(error)
     shown = [shown_value(value) for value in values]
     listed = ", ".join(shown if len(shown) <= 4 else [*shown[:2], "…", shown[-1]])
     return f"{len(values):,} value{'' if len(values) == 1 else 's'}: {listed}"
@@ -232,6 +314,7 @@ def _goal_inputs(page: str) -> None:
             label_visibility="collapsed",
             help="Which way is good. Example: ↓ less for volatility.",
         )
+    _refusal(lambda: check_goals(tuple(_goal(page, one) for one in recalled(page, "goals"))))
 
 
 def _constraint_inputs(page: str) -> None:
@@ -295,29 +378,26 @@ def _constraint_row(page: str, row: int) -> None:
         column.number_input(
             "To", value=None, key=f"{page}.{key}.high", help="Included. Example: 0.2.", **number
         )
+    _refusal(lambda: _constraint_text(page, row))
 
 
-@st.cache_resource(show_spinner=False, max_entries=64)
-def _history(_database: Database, where: str, symbol: str, revision: int | None) -> PriceHistory:
-    return market_data.history(_database, symbol)
+def _constraint_text(page: str, row: int) -> None:
+    """Say that a constraint waits for its number. Raises InvalidInput."""
+    if _constraint(page, row) is None:
+        st.caption(":material/info: Applies once its number is typed.")
 
 
-def histories(database: Database, symbols: list[str]) -> list[PriceHistory]:
-    """The prices of every symbol, read again only where they have changed."""
-    revisions = market_data.revisions(database)
-    where = str(database.path)
-    return [_history(database, where, one, revisions.get((one, "1d"))) for one in symbols]
-
-
-def _price_inputs(page: str, database: Database) -> None:
+def _price_inputs(page: str) -> None:
     st.multiselect(
         "Symbols",
-        market_data.known_symbols(database),
+        SOURCE.symbols(),
         key=f"{page}.symbols",
         max_selections=MOST_SYMBOLS,
         help="The same parameters are run on each; ranked by symbol and pooled. Example: AAPL, KO.",
     )
-    found = histories(database, recalled(page, "symbols"))
+    found = _histories(page)
+    if not found:
+        st.caption(":red[:material/error: Choose at least one symbol.]")
     start, end = st.columns(2, wrap=False)
     reach = _reach(page, found)
     start.date_input(
@@ -332,8 +412,16 @@ def _price_inputs(page: str, database: Database) -> None:
         help="Last session date, included; empty: to the last price. Example: 2023-09-21.",
         **reach,
     )
-    for history in found:
+    for history in found[:MOST_TOLD]:
         st.caption(f"{history.symbol} has prices from {history.first_date} to {history.last_date}.")
+    if len(found) > MOST_TOLD:
+        st.caption(f"So much for the first {MOST_TOLD} of {len(found)} symbols.")
+    for history in found:
+        _refusal(partial(history.between, recalled(page, "start"), recalled(page, "end")))
+
+
+def _histories(page: str) -> list[PriceHistory]:
+    return [SOURCE.history(symbol) for symbol in recalled(page, "symbols")]
 
 
 def _reach(page: str, found: list[PriceHistory]) -> dict[str, Any]:
@@ -344,14 +432,17 @@ def _reach(page: str, found: list[PriceHistory]) -> dict[str, Any]:
     return {"value": None, "format": "YYYY-MM-DD", **limits}
 
 
-def _run_inputs(page: str) -> None:
+def _run_inputs(page: str) -> Any:
+    """Returns the place below the switch of the vault."""
     st.toggle(
         "Keep a vault",
         key=f"{page}.split",
         help="Search on the first 60 % of the range, select on the next 20 %, and keep the last "
         "20 % unseen until you open it, once. Example: on, for anything you mean to trade.",
     )
+    beside = st.empty()
     cell_inputs(page)
+    _refusal(lambda: _setup(page))
     ticks, lag = st.columns(2, wrap=False)
     ticks.selectbox(
         FIELDS["ticks"].label,
@@ -387,16 +478,18 @@ def _run_inputs(page: str) -> None:
         "Name",
         key=f"{page}.name",
         placeholder="from symbols and parameters",
-        help="What the study is called in the list. Example: KO, wide triggers.",
+        help="What the study is called in the list, from when it is saved or run. "
+        "Example: KO, wide triggers.",
     )
+    return beside
 
 
-def _fields_without_effect(page: str, database: Database) -> dict[str, str]:
+def _fields_without_effect(page: str) -> dict[str, str]:
     """Fields that cannot change anything in the run that the inputs ask for, with the reason."""
     idle: dict[str, str] = {}
     symbols = recalled(page, "symbols")
     if recalled(page, "ticks") == "close" and "ticks" not in recalled(page, "sweep"):
         idle["max_orders_per_day"] = ONE_TICK_A_DAY
-    if symbols and all(one.dividends.empty for one in histories(database, symbols)):
+    if symbols and all(one.dividends.empty for one in _histories(page)):
         idle["withholding_rate"] = f"cannot matter here: {', '.join(symbols)} paid no dividends."
     return idle
