@@ -19,7 +19,7 @@ from streamlit import config
 from volbal import access, api
 from volbal.config import api_token
 from volbal.errors import VolbalError
-from volbal.services import running
+from volbal.services import running, study_life
 
 LOG = logging.getLogger("volbal")
 
@@ -52,9 +52,12 @@ def warm_up() -> None:
 
 
 def open_records() -> None:
-    """Hold the ledger's file from the start; the screens of research work without it."""
+    """Hold the ledger's file from the start; the screens of research work without it.
+
+    Studies of processes that are gone are marked interrupted: they can be resumed.
+    """
     try:
-        running.database()
+        study_life.interrupt_orphans(running.database(), datetime.now(UTC))
     except VolbalError as error:
         LOG.error("The records are not open. %s", error)
 
@@ -78,9 +81,11 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         yield
     finally:
         from volbal import jobs  # slow to import: not before the server answers
+        from volbal.services import study_runner
 
         stop.set()
         pilots.join()  # a bar that has begun is finished
+        study_runner.stop()
         jobs.shutdown()
         running.close()
 

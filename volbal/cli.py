@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from volbal.config import Settings
 from volbal.domain.policy import Policy
+from volbal.domain.study_states import StudyState
 from volbal.engine.grid import Parameter, Value, exact_range
 from volbal.engine.metrics import METRIC, METRICS, rankable
 from volbal.errors import InvalidInput, VolbalError
@@ -24,7 +25,7 @@ from volbal.formatting import metric_text, money, value_text
 from volbal.market.cells import DATE_ORDERS
 from volbal.market.files import read_prices
 from volbal.market.model import DAILY, PriceHistory
-from volbal.services import maintenance, price_commands
+from volbal.services import maintenance, price_commands, study_commands
 from volbal.services.research import (
     BENCHMARKS,
     Optimization,
@@ -33,9 +34,13 @@ from volbal.services.research import (
     optimize,
     simulate,
 )
+from volbal.services.studies import Progress
 
-BAD_INPUT = 2
 DISAGREES = 1
+UNFINISHED = 1
+BAD_INPUT = 2
+INTERRUPTED = 130
+"""As shells have it for Ctrl-C."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,6 +58,9 @@ def main(arguments: Sequence[str]) -> int:
     except VolbalError as error:
         print(f"volbal: {error}", file=sys.stderr)
         return BAD_INPUT
+    except study_commands.Interrupted as interrupted:
+        print(f"\nvolbal: {interrupted}", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has seen enough; keep the interpreter from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -102,6 +110,7 @@ def _parser() -> _Parser:
     back.set_defaults(run=_restore)
 
     _add_prices(commands)
+    _add_studies(commands)
 
     warm_up = commands.add_parser("warm-up", help="compile the kernel into its cache")
     warm_up.set_defaults(run=_warm_up)
@@ -130,6 +139,54 @@ def _add_prices(commands: "argparse._SubParsersAction[_Parser]") -> None:
     deleted.add_argument("symbol", metavar="SYMBOL")
     _add_interval(deleted)
     deleted.set_defaults(run=_prices_delete)
+
+
+def _add_studies(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    study = commands.add_parser("study", help="run, look at, resume, cancel or export studies")
+    actions = study.add_subparsers(required=True, metavar="ACTION", parser_class=_Parser)
+
+    ran = actions.add_parser("run", help="save the study of a TOML file and run it")
+    ran.add_argument("file", type=Path, metavar="FILE.toml")
+    _add_work(ran)
+    ran.set_defaults(run=_study_run)
+
+    listed = actions.add_parser("list", help="all studies, the newest first")
+    listed.set_defaults(run=_study_list)
+
+    shown = actions.add_parser("show", help="configuration, state and best cells of a study")
+    _add_study(shown)
+    shown.add_argument("--symbol", help="one of several; else all pooled")
+    shown.add_argument(
+        "--sort", default="plateau", metavar="COLUMN", help="a metric, score, … (plateau)"
+    )
+    shown.add_argument("--top", type=int, default=10, help="cells shown (10)")
+    shown.add_argument("--json", action="store_true", help="print it as JSON")
+    shown.set_defaults(run=_study_show)
+
+    resumed = actions.add_parser("resume", help="go on; stored cells are not run again")
+    _add_study(resumed)
+    _add_work(resumed)
+    resumed.set_defaults(run=_study_resume)
+
+    cancelled = actions.add_parser("cancel", help="give up an interrupted study")
+    _add_study(cancelled)
+    cancelled.set_defaults(run=_study_cancel)
+
+    exported = actions.add_parser("export", help="write every cell to a file")
+    _add_study(exported)
+    exported.add_argument(
+        "file", type=Path, metavar="FILE", help="ends in .csv, .xlsx, .parquet or .json"
+    )
+    exported.add_argument("--symbol", help="one of several; else all pooled")
+    exported.set_defaults(run=_study_export)
+
+
+def _add_study(command: argparse.ArgumentParser) -> None:
+    command.add_argument("study", type=int, metavar="ID", help="its number; see study list")
+
+
+def _add_work(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--workers", type=int, help="parallel workers (all cores)")
 
 
 def _add_interval(command: argparse.ArgumentParser) -> None:
@@ -276,6 +333,57 @@ def _prices_delete(options: argparse.Namespace) -> int:
     return 0
 
 
+def _study_run(options: argparse.Namespace) -> int:
+    settings = Settings.from_environment()
+    return _print_study(study_commands.run(settings, options.file, options.workers, _show_progress))
+
+
+def _study_resume(options: argparse.Namespace) -> int:
+    settings = Settings.from_environment()
+    return _print_study(
+        study_commands.resume(settings, options.study, options.workers, _show_progress)
+    )
+
+
+def _print_study(report: study_commands.Report) -> int:
+    print(_study_text(report))
+    return 0 if report.state is StudyState.COMPLETED else UNFINISHED
+
+
+def _study_show(options: argparse.Namespace) -> int:
+    settings = Settings.from_environment()
+    shown = study_commands.Shown(options.symbol, options.sort, options.top)
+    if options.json:
+        found = study_commands.as_json(settings, options.study, shown)
+        print(json.dumps(found, allow_nan=False))
+    else:
+        print(_study_text(study_commands.report(settings, options.study, shown)))
+    return 0
+
+
+def _study_list(options: argparse.Namespace) -> int:
+    rows = study_commands.list_rows(Settings.from_environment())
+    print("\n".join(_table(rows, text_columns=(1, 2, 3, 4))))
+    return 0
+
+
+def _study_cancel(options: argparse.Namespace) -> int:
+    print(study_commands.cancel_text(Settings.from_environment(), options.study))
+    return 0
+
+
+def _study_export(options: argparse.Namespace) -> int:
+    settings = Settings.from_environment()
+    print(study_commands.export_text(settings, options.study, options.file, options.symbol))
+    return 0
+
+
+def _study_text(report: study_commands.Report) -> str:
+    table = _table(report.rows) if report.rows else []
+    parts = (report.head, table, report.foot)
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
 def _history(options: argparse.Namespace) -> PriceHistory:
     if options.prices:
         return read_prices(options.prices, options.symbol, options.dates)
@@ -350,24 +458,35 @@ def _parameter(text: str) -> Parameter:
 
 
 class _ProgressBar:
-    """A bar on the terminal; one closing line where the output is no terminal."""
-
-    WIDTH = 40
+    """Of a grid, with the seconds it took."""
 
     def __init__(self) -> None:
         self.started = time.monotonic()
 
     def show(self, completed: int, total: int) -> None:
         seconds = time.monotonic() - self.started
-        text = f"{completed:,} of {total:,} cells, {seconds:.1f} s"
-        if sys.stderr.isatty():
-            filled = self.WIDTH * completed // total
-            bar = "█" * filled + "░" * (self.WIDTH - filled)
-            print(f"\r{bar} {text}", end="", file=sys.stderr, flush=True)
-            if completed == total:
-                print(file=sys.stderr)
-        elif completed == total:
-            print(text, file=sys.stderr)
+        _draw_bar(completed, total, f"{completed:,} of {total:,} cells, {seconds:.1f} s")
+
+
+def _show_progress(progress: Progress) -> None:
+    text = f"Study {progress.study_id}: {study_commands.progress_text(progress)}"
+    _draw_bar(progress.completed, progress.total, text)
+
+
+BAR_WIDTH = 40
+ERASE_REST = "\x1b[K"
+
+
+def _draw_bar(completed: int, total: int, text: str) -> None:
+    """A bar on the terminal; one closing line where the output is no terminal."""
+    if sys.stderr.isatty():
+        filled = BAR_WIDTH * completed // total
+        bar = "█" * filled + "░" * (BAR_WIDTH - filled)
+        print(f"\r{bar} {text}{ERASE_REST}", end="", file=sys.stderr, flush=True)
+        if completed == total:
+            print(file=sys.stderr)
+    elif completed == total:
+        print(text, file=sys.stderr)
 
 
 def _simulation_text(result: Simulation) -> str:

@@ -5,10 +5,11 @@ The only importer of joblib and distributed.
 
 import contextlib
 import os
+import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,7 +73,7 @@ class Task(NamedTuple):
 
 def evaluate_tasks(
     tasks: Sequence[Task], *, workers: int | None = None, dask: str = ""
-) -> Iterator[tuple[int, Floats]]:
+) -> Generator[tuple[int, Floats], None, None]:
     """Yield the key and the metrics of every task, as they get ready, in any order.
 
     Little work runs in threads of this process (the kernel releases the interpreter lock), more
@@ -106,7 +107,8 @@ def _in_parallel(tasks: Sequence[Task], options: Mapping[str, Any]) -> Iterator[
     )
     found = parallel(delayed(_evaluate_task)(task) for task in tasks)
     try:
-        yield from found
+        for one in found:  # noqa: UP028  "yield from" would close it before `finally` is reached
+            yield one
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that work was cancelled is no news here
@@ -132,7 +134,7 @@ def _placed(tasks: Sequence[Task], workers: int | None, dask: str) -> Iterator[d
         yield {"backend": "threading", **number}
     else:
         yield {
-            "backend": "loky", "initializer": _die_with_parent, "initargs": (os.getpid(),), **number
+            "backend": "loky", "initializer": _obey_parent, "initargs": (os.getpid(),), **number
         }  # fmt: skip
 
 
@@ -159,33 +161,22 @@ def _cluster(address: str) -> Iterator[None]:
 def evaluate_grid(
     grid: Grid, paths: Paths, workers: int | None = None
 ) -> Iterator[tuple[Chunk, Floats]]:
-    """Yield every chunk of the grid with its metrics, as they get ready, in any order.
-
-    A small grid runs in threads of this process (the kernel releases the interpreter lock), a
-    large one in loky worker processes. Neither way nor the number of workers changes a bit of
-    the results. Closing the iterator cancels what has not started.
-    """
-    from joblib import Parallel, delayed
-
+    """Yield every chunk of the grid with its metrics, as they get ready; see `evaluate_tasks`."""
     pieces = chunks(len(grid), paths)
-    small = len(grid) * paths.steps <= SMALL
-    parallel = Parallel(
-        n_jobs=workers or os.cpu_count() or 1,
-        backend="threading" if small else "loky",
-        return_as="generator_unordered",
-        batch_size=1,
-        pre_dispatch="2*n_jobs",
-        **({} if small else {"initializer": _die_with_parent, "initargs": (os.getpid(),)}),
-    )
-    yield from parallel(delayed(_evaluate_with_chunk)(grid, piece, paths) for piece in pieces)
+    tasks = [
+        Task(key, grid, np.arange(piece.start, piece.stop), paths)
+        for key, piece in enumerate(pieces)
+    ]
+    for key, values in evaluate_tasks(tasks, workers=workers):
+        yield pieces[key], values
 
 
-def _evaluate_with_chunk(grid: Grid, chunk: Chunk, paths: Paths) -> tuple[Chunk, Floats]:
-    return chunk, evaluate(grid, np.arange(chunk.start, chunk.stop), paths)
+def _obey_parent(parent: int) -> None:
+    """In a worker: end when the process that started it is gone, even by kill -9.
 
-
-def _die_with_parent(parent: int) -> None:
-    """In a worker: end when the process that started it is gone, even by kill -9."""
+    Ctrl-C in a terminal reaches the workers too; what it means is for the parent to say.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:

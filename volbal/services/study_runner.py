@@ -9,8 +9,8 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -62,7 +62,8 @@ def work(
     """
     _given_up.discard(study_id)  # of an earlier run; a cancelled study's row says so itself
     try:
-        _Run(database, study_id, workers, told or (lambda completed, total: None)).all()
+        with _signs_of_life(database):
+            _Run(database, study_id, workers, told or (lambda completed, total: None)).all()
     except _LetGo:
         return
     except jobs.TaskFailed as error:
@@ -75,6 +76,25 @@ def work(
     except BaseException:
         _interrupt(database, study_id)
         raise
+
+
+@contextmanager
+def _signs_of_life(database: Database) -> Iterator[None]:
+    """Of all studies of this process, also while no chunk gets ready for long."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT_SECONDS):
+            with suppress(VolbalError), database.write() as connection:
+                study_rows.store_heartbeat(connection, OWNER, datetime.now(UTC))
+
+    heart = threading.Thread(target=beat, name="volbal-studies-heart", daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        heart.join()
 
 
 class _Run:
@@ -98,8 +118,10 @@ class _Run:
             for key, (symbol, place) in keys.items()
         ]
         dask = Settings.from_environment().dask_scheduler
-        for key, metrics in jobs.evaluate_tasks(tasks, workers=self._workers, dask=dask):
-            self._take(plan, *keys[key], metrics)
+        # Whatever happens here, nothing goes on there.
+        with closing(jobs.evaluate_tasks(tasks, workers=self._workers, dask=dask)) as arriving:
+            for key, metrics in arriving:
+                self._take(plan, *keys[key], metrics)
         self._store(plan)
         self._complete()
 
@@ -219,12 +241,8 @@ class _Runner:
         self._waiting = True
         self._stopping = False
         self._at_work: int | None = None
-        self._threads = [
-            threading.Thread(target=run, name=f"volbal-studies-{name}", daemon=True)
-            for name, run in (("runner", self._run), ("heartbeat", self._beat))
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._thread = threading.Thread(target=self._run, name="volbal-studies", daemon=True)
+        self._thread.start()
 
     def wake(self) -> None:
         with self._news:
@@ -237,8 +255,7 @@ class _Runner:
             if self._at_work is not None:
                 let_go(self._at_work)
             self._news.notify_all()
-        for thread in self._threads:
-            thread.join()
+        self._thread.join()
         self._interrupt_all()
 
     def _run(self) -> None:
@@ -274,17 +291,6 @@ class _Runner:
             finally:
                 self._at_work = None
 
-    def _beat(self) -> None:
-        """A sign of life while studies run or wait, also when no chunk gets ready for a while."""
-        while True:
-            with self._news:
-                if self._news.wait_for(lambda: self._stopping, BEAT_SECONDS):
-                    return
-                if self._at_work is None:
-                    continue
-            with suppress(VolbalError), self._database.write() as connection:
-                study_rows.store_heartbeat(connection, OWNER, datetime.now(UTC))
-
     def _interrupt_all(self) -> None:
         with self._database.read() as connection:
             known = study_rows.all_studies(connection)
@@ -305,11 +311,15 @@ def wake(database: Database) -> None:
         _runners[database].wake()
 
 
-def stop(database: Database) -> None:
-    """End the thread; what it works on and what waits becomes interrupted, stored cells stay."""
+def stop(database: Database | None = None) -> None:
+    """End the thread of one database, or all; what is at work or waits becomes interrupted.
+
+    Stored cells stay.
+    """
     with _gate:
-        runner = _runners.pop(database, None)
-    if runner is not None:
+        ending = [one for one in _runners if database in (None, one)]
+        runners = [_runners.pop(one) for one in ending]
+    for runner in runners:
         runner.stop()
 
 
