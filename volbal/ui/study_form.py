@@ -228,13 +228,13 @@ def _values_inputs(page: str, name: str) -> None:
         )
         return
     _default(page, {f"{name}.listed": False})
-    head, switch = st.columns([3, 2], vertical_alignment="center", wrap=False)
-    head.markdown(f"**{field.label}**", help=field.help)
-    switch.toggle(
-        "List",
-        key=f"{page}.{name}.listed",
-        help="Exact values instead of a range. Example: 0.01, 0.02, 0.05.",
-    )
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+        st.markdown(f"**{field.label}**", help=field.help, width="stretch")
+        st.toggle(
+            "List",
+            key=f"{page}.{name}.listed",
+            help="Exact values instead of a range. Example: 0.01, 0.02, 0.05.",
+        )
     if recalled(page, f"{name}.listed"):
         _list_input(page, name)
     else:
