@@ -1,5 +1,9 @@
-"""Charts of a study: a frame in, a chart out. Blue is good, whichever way a metric counts."""
+"""Charts of a study: a frame in, a chart out. Blue is good, whichever way a metric counts.
 
+hints: title to the Vega expression that writes its text for a row, under the pointer.
+"""
+
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -35,6 +39,9 @@ INVALID: Final = "#8392A7"
 FITS: Final = "bandwidth('x') >= 44 && bandwidth('y') >= 15"
 """Whether a cell has room for its value."""
 
+MOST_LABELLED: Final = 60
+"""Columns beyond which no screen has room for values."""
+
 DIM: Final = 0.28
 """Opacity of a rejected cell."""
 
@@ -57,8 +64,9 @@ class Axis:
 def colour_scale(metric: Metric, values: pd.Series) -> alt.Scale:
     """Blue is good and orange or pale is bad, whichever way the metric counts.
 
-    Diverging about the metric's natural centre where the values lie on both sides of it, else
-    one-sided: a centre far away would make every cell look the same.
+    values: of the cells that are not rejected; others may lie beyond. Diverging about the
+    metric's natural centre where they lie on both sides of it, else one-sided: a centre far away
+    would make every cell look the same.
     """
     if metric.direction is None:
         return alt.Scale(range=NEUTRAL)
@@ -67,8 +75,10 @@ def colour_scale(metric: Metric, values: pd.Series) -> alt.Scale:
     reverse = metric.direction == "down"
     if centre is not None and low < centre < high:
         reach = max(high - centre, centre - low)
-        return alt.Scale(domain=[centre - reach, centre + reach], domainMid=centre, reverse=reverse)
-    return alt.Scale(domain=[low, high] if low < high else [low - 1.0, high], reverse=reverse)
+        ends = [centre - reach, centre + reach]
+        return alt.Scale(domain=ends, domainMid=centre, reverse=reverse, clamp=True)
+    ends = [low, high] if low < high else [low - 1.0, high]
+    return alt.Scale(domain=ends, reverse=reverse, clamp=True)
 
 
 def heatmap(
@@ -76,26 +86,26 @@ def heatmap(
     x_axis: Axis,
     y_axis: Axis,
     metric: Metric,
-    tooltips: Mapping[str, str],
+    hints: Mapping[str, str],
     height: int = 460,
 ) -> Chart:
     """One rectangle per cell; rejected ones dimmed, invalid ones hatched, three kinds marked.
 
     cells: columns x, y (text), value, label, cell_id, kind (shown, undefined, invalid), opacity,
-    best, chosen, default (bool) and those named in `tooltips` (column → title, text). Selection
-    parameters: "cell" and, of cells without a value, "blank", with cell_id.
+    best, chosen, default (bool) and those that `hints` read. Selection parameters: "cell" and, of
+    cells without a value, "blank", with cell_id.
     """
     axis = alt.Axis(
         labelAngle=0, labelOverlap=True, labelFlush=False, domain=False, ticks=False, grid=False
     )
     x = alt.X("x:O", sort=list(x_axis.order), title=x_axis.title, axis=axis, scale=bands())
     y = alt.Y("y:O", sort=list(y_axis.order)[::-1], title=y_axis.title, axis=axis, scale=bands())
-    hints = _hints(tooltips)
+    told = _told(hints)
     shown, others = cells[cells["kind"] == "shown"], cells[cells["kind"] != "shown"]
     colour = alt.Color(
         "value:Q",
         title=None,
-        scale=colour_scale(metric, shown["value"]),
+        scale=colour_scale(metric, _competing(shown)["value"]),
         legend=alt.Legend(
             # Squares, not a gradient: redrawn, a gradient's reference in the page gets lost.
             type="symbol",
@@ -113,12 +123,10 @@ def heatmap(
     rects = (
         alt.Chart(shown)
         .mark_rect(cursor="pointer")
-        .encode(x=x, y=y, color=colour, opacity=faded, tooltip=hints)
+        .encode(x=x, y=y, color=colour, opacity=faded, tooltip=told)
         .add_params(_click("cell"))
     )
-    full = shown[shown["opacity"] == 1.0]
-    layers = [rects, _labels(full, x, y, alt.ExprRef(BY_COLOUR))]
-    layers += [_labels(shown[shown["opacity"] < 1.0], x, y, SLATE), *_blanks(others, x, y, hints)]
+    layers = [rects, *_values(shown, x, y), *_blanks(others, x, y, told)]
     layers += [
         *_outline(cells[cells["best"]], x, y, [4, 3]),
         *_outline(cells[cells["chosen"]], x, y, []),
@@ -127,8 +135,10 @@ def heatmap(
     return alt.layer(*layers).properties(height=height)
 
 
-def _hints(tooltips: Mapping[str, str]) -> list[alt.Tooltip]:
-    return [alt.Tooltip(f"{name}:N", title=title) for name, title in tooltips.items()]
+def _told(hints: Mapping[str, str]) -> Any:
+    """All hints as one, so that their texts are written where the pointer rests."""
+    pairs = ", ".join(f"{json.dumps(title)}: {text}" for title, text in hints.items())
+    return alt.value(alt.ExprRef(f"{{{pairs}}}"))
 
 
 def _click(name: str) -> alt.Parameter:
@@ -138,20 +148,40 @@ def _click(name: str) -> alt.Parameter:
     return click
 
 
+def _competing(shown: pd.DataFrame) -> pd.DataFrame:
+    """The cells that are not rejected; all where every one is."""
+    full = shown[shown["opacity"] == 1.0]
+    return shown if full.empty else full
+
+
+def _values(shown: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """Values on the cells, in an ink that is readable on them; none where they are sure not to
+    fit."""
+    if shown["x"].nunique() > MOST_LABELLED:
+        return []
+    rejected = shown["opacity"] < 1.0
+    return [
+        _labels(shown[~rejected], x, y, alt.ExprRef(BY_COLOUR)),
+        _labels(shown[rejected], x, y, SLATE),
+    ]
+
+
 def _labels(cells: pd.DataFrame, x: alt.X, y: alt.Y, colour: Any) -> alt.Chart:
     """Values on the cells, where they fit."""
     opacity = alt.ExprRef(f"{FITS} ? 1 : 0")
-    texts = alt.Chart(cells).mark_text(fontSize=11, tooltip=None, color=colour, opacity=opacity)
+    texts = alt.Chart(cells[["x", "y", "value", "label"]]).mark_text(
+        fontSize=11, tooltip=None, color=colour, opacity=opacity
+    )
     labels: alt.Chart = texts.encode(x=x, y=y, text="label:N")
     return labels
 
 
-def _blanks(cells: pd.DataFrame, x: alt.X, y: alt.Y, hints: list[alt.Tooltip]) -> list[alt.Chart]:
+def _blanks(cells: pd.DataFrame, x: alt.X, y: alt.Y, told: Any) -> list[alt.Chart]:
     """Cells without a value: grey, hatched where invalid, a dash where undefined."""
     if cells.empty:
         return []
     rects = alt.Chart(cells).mark_rect(color=INVALID, opacity=0.16, cursor="pointer")
-    hatch = alt.Chart(cells[cells["kind"] == "invalid"]).mark_point(
+    hatch = alt.Chart(cells.loc[cells["kind"] == "invalid", ["x", "y"]]).mark_point(
         shape=alt.ExprRef(HATCH),
         size=alt.ExprRef("bandwidth('y') * bandwidth('y')"),
         stroke=INVALID,
@@ -161,7 +191,7 @@ def _blanks(cells: pd.DataFrame, x: alt.X, y: alt.Y, hints: list[alt.Tooltip]) -
         tooltip=None,
     )
     return [
-        rects.encode(x=x, y=y, tooltip=hints).add_params(_click("blank")),
+        rects.encode(x=x, y=y, tooltip=told).add_params(_click("blank")),
         hatch.encode(x=x, y=y),
         _labels(cells[cells["kind"] == "undefined"], x, y, INVALID),
     ]
@@ -171,7 +201,7 @@ def _outline(cells: pd.DataFrame, x: alt.X, y: alt.Y, dash: list[int]) -> list[a
     """A frame that shows on every colour: dark, with a light line inside."""
     if cells.empty:
         return []
-    base = alt.Chart(cells).encode(x=x, y=y)
+    base = alt.Chart(cells[["x", "y"]]).encode(x=x, y=y)
     return [
         base.mark_rect(
             filled=False, stroke=stroke, strokeWidth=width, strokeDash=dash, tooltip=None
@@ -184,7 +214,7 @@ def _dots(cells: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     """A dot in the upper right corner."""
     if cells.empty:
         return []
-    dot = alt.Chart(cells).mark_point(
+    dot = alt.Chart(cells[["x", "y"]]).mark_point(
         shape="circle",
         size=45,
         filled=True,
@@ -203,7 +233,7 @@ def line(
     cells: pd.DataFrame,
     x_axis: Axis,
     metric: Metric,
-    tooltips: Mapping[str, str],
+    hints: Mapping[str, str],
     numeric: bool,
     height: int = 400,
 ) -> Chart:
@@ -225,7 +255,7 @@ def line(
         axis=alt.Axis(labelExpr=axis_expression(metric)),
     )
     faded = alt.Opacity("opacity:Q", scale=None, legend=None)
-    base = alt.Chart(shown).encode(x=x, y=y, tooltip=_hints(tooltips))
+    base = alt.Chart(shown).encode(x=x, y=y, tooltip=_told(hints))
     if numeric:
         point = base.mark_point(
             filled=True, size=60 if len(shown) <= 200 else 12, color=BLUE, cursor="pointer"
@@ -252,13 +282,15 @@ def trade_offs(
     points: pd.DataFrame,
     x_metric: Metric,
     y_metric: Metric,
-    tooltips: Mapping[str, str],
+    hints: Mapping[str, str],
+    joined: bool,
     height: int = 430,
 ) -> Chart:
-    """Two goals against each other: every cell a dot, the Pareto front joined, its knee marked.
+    """Two goals against each other: every cell a dot, the Pareto front coloured, its knee marked.
 
-    points: columns x, y, cell_id, kind (cloud, front), knee, chosen (bool) and the tooltips'.
-    Selection parameter: "cell", with cell_id.
+    points: columns x, y, cell_id, kind (cloud, front), knee, chosen (bool) and what `hints` read.
+    joined: with a line along the front. Selection parameters: "cell" and, of cells that are not
+    on the front, "other", with cell_id.
     """
 
     def scaled(channel: Any, name: str, metric: Metric) -> Any:
@@ -272,17 +304,17 @@ def trade_offs(
     x, y = scaled(alt.X, "x", x_metric), scaled(alt.Y, "y", y_metric)
     front = points[points["kind"] == "front"]
     cloud = alt.Chart(points[points["kind"] == "cloud"]).mark_point(
-        filled=True, size=22, color=SLATE, opacity=0.45, tooltip=None
+        filled=True, size=24, color=SLATE, opacity=0.45, cursor="pointer"
     )
-    steps = alt.Chart(front).mark_line(color=BLUE, strokeWidth=1.5, opacity=0.7, tooltip=None)
     dots = alt.Chart(front).mark_point(
         filled=True, size=75, color=BLUE, opacity=1, cursor="pointer"
     )
-    layers = [
-        cloud.encode(x=x, y=y),
-        steps.encode(x=x, y=y, order="x:Q"),
-        dots.encode(x=x, y=y, tooltip=_hints(tooltips)).add_params(_click("cell")),
-    ]
+    told = _told(hints)
+    layers = [cloud.encode(x=x, y=y, tooltip=told).add_params(_click("other"))]
+    if joined:
+        steps = alt.Chart(front[["x", "y"]]).mark_line(color=BLUE, strokeWidth=1.5, opacity=0.7)
+        layers.append(steps.encode(x=x, y=y, order="x:Q", tooltip=alt.value(None)))
+    layers.append(dots.encode(x=x, y=y, tooltip=told).add_params(_click("cell")))
     for column, shape, size in (("knee", "diamond", 300), ("chosen", "circle", 240)):
         if points[column].any():
             marked = alt.Chart(points[points[column]]).encode(x=x, y=y)
@@ -367,8 +399,11 @@ SEQUENTIAL: Final = ["#F1F6FA", "#DCE9F2", "#C3DAE6", "#A6C9DC", "#85B4CD",
                      "#659EBF", "#4586AC", "#2F7199", "#1C5C86", "#0F4569"]  # fmt: skip
 
 
+PICTURES: Final = ("png", "svg")
+
+
 def picture(chart: Chart, title: str, kind: str) -> bytes:
-    """The chart as a file, light, 900 pixels wide. kind: png or svg."""
+    """The chart as a file, light, 900 pixels wide, made without any network. kind: png or svg."""
     import vl_convert  # slow to import: not before a picture is asked for
 
     framed = (
@@ -382,5 +417,5 @@ def picture(chart: Chart, title: str, kind: str) -> bytes:
     with alt.data_transformers.enable("default", max_rows=None):
         spec = framed.to_json()
     if kind == "svg":
-        return vl_convert.vegalite_to_svg(spec).encode()
-    return vl_convert.vegalite_to_png(spec, scale=2)
+        return vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]).encode()
+    return vl_convert.vegalite_to_png(spec, scale=2, allowed_base_urls=[])
