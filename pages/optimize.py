@@ -24,7 +24,6 @@ from volbal.ui.log import plain
 
 PAGE = "optimize"
 STUDIES = Path(__file__).with_name("studies.py")
-POOLED = "all symbols, pooled"
 
 
 def arrived(database: Database) -> Study | None:
@@ -75,19 +74,8 @@ def begin_anew() -> None:
 
 def view_of(study: Study, asked: study_form.Asked) -> View:
     """How the study is looked at: ranked as the form says, where that can be used."""
-    symbols = study.request.symbols
-    symbol = None
-    if len(symbols) > 1:
-        symbol = st.selectbox(
-            "Results of",
-            [None, *symbols],
-            key=f"{PAGE}.of",
-            format_func=lambda one: POOLED if one is None else one,
-            help="One symbol, or the mean over all of them. Example: AAPL.",
-            width=240,
-        )
     ranked = asked.request or study.request
-    return View(symbol, ranked.goals, ranked.constraints)
+    return View(goals=ranked.goals, constraints=ranked.constraints)
 
 
 def draw(database: Database) -> None:
@@ -96,6 +84,8 @@ def draw(database: Database) -> None:
     study = arrived(database)
     with st.sidebar:
         asked = study_form.inputs(PAGE, database)
+    if asked.request is not None:
+        publish(asked.request, study)
     intro = st.empty()
     study_run.ask(PAGE, database, asked, study)
     if study is None or study.state is StudyState.DRAFT:
@@ -108,15 +98,13 @@ def draw(database: Database) -> None:
         heading(study)
         study_run.watch(database, study)
         study_view.draw(database, study, view_of(study, asked), PAGE)
-    if asked.request is not None:
-        publish(asked.request, study)
 
 
 def publish(request: study_form.StudyRequest, study: Study | None) -> None:
     """Put the study, the form where it differs, and the view into the URL."""
     query = study_address.write(request, study and study.request, study and study.study_id)
     if study is not None:
-        query |= study_address.write_view(PAGE, request)
+        query |= study_view.query(study, PAGE)
     address.publish(PAGE, query)
 
 

@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
-import streamlit as st
-
 from volbal.engine.goals import RANGES, Constraint, Goal, Kind
 from volbal.engine.grid import Parameter, exact_range
 from volbal.engine.metrics import METRIC, Direction
@@ -231,9 +229,6 @@ def _read_view(
 COLUMNS: Final = ("score", "plateau", "fragility", *METRIC)
 """What a heatmap can show."""
 
-VIEW: Final = ("metric", "x", "y", "of", "cell", "panel")
-"""State of the results' inputs that stands in the URL."""
-
 PANELS: Final = ("heatmap", "table", "trade-offs", "parallel", "slices", "evidence")
 
 
@@ -248,17 +243,6 @@ def write(request: StudyRequest, base: StudyRequest | None, study_id: int | None
         query |= {f"goal.{goal.metric}": [goal_text(goal)] for goal in request.goals}
         query["constraint"] = [constraint_text(one) for one in request.constraints] or [""]
     return query
-
-
-def write_view(page: str, request: StudyRequest) -> Query:
-    """The query of how a study is looked at, as far as that differs from the usual."""
-    usual = {"metric": request.goals[0].metric, "panel": PANELS[0]}
-    shown = {name: st.session_state.get(f"{page}.{name}") for name in VIEW}
-    return {
-        name: [str(value)]
-        for name, value in shown.items()
-        if value is not None and value != usual.get(name)
-    }
 
 
 def _write_draft(request: StudyRequest) -> Query:

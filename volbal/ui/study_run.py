@@ -26,9 +26,6 @@ PATIENCE: Final = 1.0
 LOOK_SECONDS: Final = 0.5
 """How often a running study is looked at."""
 
-REDRAW_SECONDS: Final = 3.0
-"""How often the results of a running study are drawn again at most."""
-
 
 def ask(page: str, database: Database, asked: Asked, study: Study | None) -> None:
     """What the form asks and what it would cost, with the buttons that run or save it."""
@@ -135,7 +132,7 @@ def _key(request: StudyRequest) -> str:
 
 
 def _show(page: str, study_id: int) -> None:
-    remember(page, {"study": study_id, "of": None, "cell": None})
+    remember(page, {"study": study_id, "x": None, "y": None, "of": None, "cell": None})
 
 
 def settle(page: str, database: Database) -> None:
@@ -152,14 +149,13 @@ def settle(page: str, database: Database) -> None:
 
 def watch(database: Database, study: Study) -> None:
     """Where the study stands; while it runs by itself, with what can be done about it."""
-    drawn_at, drawn = time.monotonic(), study.progress
-    live = study.state is StudyState.RUNNING
+    drawn, live = study.progress, study.state is StudyState.RUNNING
 
     @st.fragment(run_every=LOOK_SECONDS if live else None)
     def standing() -> None:
         progress = studies.progress(database, study.study_id)
-        waited = time.monotonic() - drawn_at > REDRAW_SECONDS
-        if progress.state is not drawn.state or (waited and progress.completed > drawn.completed):
+        first_cells = drawn.completed <= drawn.invalid < progress.completed
+        if progress.state is not drawn.state or first_cells:
             st.rerun()
         _standing(database, study, progress)
 
