@@ -18,6 +18,16 @@ from volbal.errors import InvalidInput
 Kind = Literal["min_value", "max_value", "equal", "not_equal", "in_range", "out_of_range"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 RANGES: tuple[Kind, ...] = ("in_range", "out_of_range")
+WORDS: Final[Mapping[Kind, str]] = {
+    "min_value": ">= {}",
+    "max_value": "<= {}",
+    "equal": "equal to {}",
+    "not_equal": "not equal to {}",
+    "in_range": "from {} to {}",
+    "out_of_range": "outside {} to {}",
+}
+"""What a constraint of each kind asks for."""
+
 EQUAL: Final = 1e-12
 """Values that differ by less, relative or absolute, are the same for equal and not_equal."""
 
@@ -83,6 +93,9 @@ class Constraint:
     def ends(self) -> tuple[float, ...]:
         """The one number, or both ends of the range."""
         return self.value if isinstance(self.value, tuple) else (self.value,)
+
+    def __str__(self) -> str:
+        return f"{self.metric} {WORDS[self.kind].format(*(f'{end:.10g}' for end in self.ends))}"
 
 
 def _known(metric: str) -> None:

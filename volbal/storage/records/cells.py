@@ -8,8 +8,7 @@ and paging stay with the database.
 Names of columns cannot be bound; `_column` lets nothing but an identifier through.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -99,46 +98,60 @@ def cell_columns(
 def count_cells(
     connection: Connection, source: Source, ranking: "pa.Table", where: Sequence[Condition]
 ) -> int:
+    """ranking: the statement scans it by its name."""
     conditions, bound = _where(where)
-    with _registered(connection, ranking):
-        row = connection.execute(
-            f"""
-            select count(*)
-            from {source.sql} as c join ranking as r using (cell_id)
-            where {conditions}
-            """,
-            source.bound | bound,
-        ).fetchone()
+    row = connection.execute(
+        f"""
+        select count(*)
+        from {source.sql} as c join ranking as r using (cell_id)
+        where {conditions}
+        """,
+        source.bound | bound,
+    ).fetchone()
     return number(row)
 
 
-def page_of_cells(
+def ids_of_cells(
     connection: Connection,
     source: Source,
     ranking: "pa.Table",
     where: Sequence[Condition],
     sort: str,
     descending: bool,
-    limit: int | None,
-    offset: int = 0,
-) -> pd.DataFrame:
-    """cell_id, the policy, the ranking and the metrics; rows without the sorted value last."""
-    columns = ", ".join(["cell_id", *POLICY, *RANKED, *map(_column, source.metrics)])
+    limit: int,
+    offset: int,
+) -> NDArray[np.int64]:
+    """A page of cells in order; those without the sorted value last."""
     conditions, bound = _where(where)
     direction = "desc" if descending else "asc"
-    paging = "" if limit is None else "limit $limit offset $offset"
-    paged = {} if limit is None else {"limit": limit, "offset": offset}
-    with _registered(connection, ranking):
-        return connection.execute(
-            f"""
-            select {columns}
-            from {source.sql} as c join ranking as r using (cell_id)
-            where {conditions}
-            order by {_column(sort)} {direction} nulls last, cell_id
-            {paging}
-            """,
-            source.bound | bound | paged,
-        ).df()
+    found = connection.execute(
+        f"""
+        select cell_id
+        from {source.sql} as c join ranking as r using (cell_id)
+        where {conditions}
+        order by {_column(sort)} {direction} nulls last, cell_id
+        limit $limit offset $offset
+        """,
+        source.bound | bound | {"limit": limit, "offset": offset},
+    ).fetchnumpy()
+    return np.asarray(found["cell_id"])
+
+
+def rows_of_cells(
+    connection: Connection, source: Source, ranking: "pa.Table", fields: Mapping[str, str]
+) -> pd.DataFrame:
+    """The cells of `ranking` by rising cell_id: cell_id, the ranking, the policy fields named in
+    `fields` (name to column), the metrics."""
+    policy = "".join(f", {_column(column)} as {_column(name)}" for name, column in fields.items())
+    columns = ", ".join([*RANKED, *map(_column, source.metrics)])
+    return connection.execute(
+        f"""
+        select cell_id{policy}, {columns}
+        from {source.sql} as c join ranking as r using (cell_id)
+        order by cell_id
+        """,
+        source.bound,
+    ).df()
 
 
 def pairs_of_cells(
@@ -160,45 +173,34 @@ def pairs_of_cells(
     shown = {"best": best, "median": "median(value)", "mean": "avg(value)"}[aggregate]
     x, y = map(_column, axes)
     conditions, bound = _where(where)
-    with _registered(connection, ranking):
-        return connection.execute(
-            f"""
-            with shown as (
-                select {x} as x, {y} as y, cell_id, status, {_column(value)} as value
-                from {source.sql} as c join ranking as r using (cell_id)
-                where {conditions}
-            ),
-            classes as (
-                select x, y, min(status) as status, count(*) as cells from shown group by x, y
-            ),
-            targets as (
-                select x, y, status, any_value(cells) as cells, {shown} as target
-                from shown join classes using (x, y, status)
-                group by x, y, status
-            )
-            select
-                x, y, any_value(target) as value, any_value(status) as status,
-                any_value(cells) as cells,
-                min_by(
-                    cell_id,
-                    {{'off': coalesce(abs(value - target), 'infinity'::double), 'id': cell_id}}
-                ) as cell_id
-            from shown join targets using (x, y, status)
-            group by x, y
-            order by x, y
-            """,
-            source.bound | bound,
-        ).df()
-
-
-@contextlib.contextmanager
-def _registered(connection: Connection, ranking: "pa.Table") -> Iterator[None]:
-    """The ranking under its name for the length of a statement."""
-    connection.register("ranking", ranking)
-    try:
-        yield
-    finally:
-        connection.unregister("ranking")
+    return connection.execute(
+        f"""
+        with shown as (
+            select {x} as x, {y} as y, cell_id, status, {_column(value)} as value
+            from {source.sql} as c join ranking as r using (cell_id)
+            where {conditions}
+        ),
+        classes as (
+            select x, y, min(status) as status, count(*) as cells from shown group by x, y
+        ),
+        targets as (
+            select x, y, status, any_value(cells) as cells, {shown} as target
+            from shown join classes using (x, y, status)
+            group by x, y, status
+        )
+        select
+            x, y, any_value(target) as value, any_value(status) as status,
+            any_value(cells) as cells,
+            min_by(
+                cell_id,
+                {{'off': coalesce(abs(value - target), 'infinity'::double), 'id': cell_id}}
+            ) as cell_id
+        from shown join targets using (x, y, status)
+        group by x, y
+        order by x, y
+        """,
+        source.bound | bound,
+    ).df()
 
 
 def _where(conditions: Sequence[Condition]) -> tuple[str, dict[str, Any]]:

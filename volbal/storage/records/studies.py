@@ -244,6 +244,14 @@ def stored_chunks(connection: Connection, study_id: int) -> set[tuple[str, int]]
     return {(symbol, int(place)) for symbol, place in rows}
 
 
+def count_chunks(connection: Connection, study_id: int) -> int:
+    """Chunks whose cells are stored."""
+    row = connection.execute(
+        "select count(*) from chunks where study_id = ?", [study_id]
+    ).fetchone()
+    return number(row)
+
+
 def count_trials(connection: Connection, symbol: str, cells: int) -> None:
     """`cells` more were tried on `symbol`."""
     connection.execute(
