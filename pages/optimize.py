@@ -75,7 +75,26 @@ def begin_anew() -> None:
 def view_of(study: Study, asked: study_form.Asked) -> View:
     """How the study is looked at: ranked as the form says, where that can be used."""
     ranked = asked.request or study.request
-    return View(goals=ranked.goals, constraints=ranked.constraints)
+    return View(symbol_of(study), ranked.goals, ranked.constraints)
+
+
+def symbol_of(study: Study) -> str | None:
+    """The symbol that is looked at; None for the only one, or all of them pooled."""
+    symbols = study.request.symbols
+    if len(symbols) == 1:
+        return None
+    if st.session_state.get(f"{PAGE}.of") not in symbols:
+        forms.remember(PAGE, {"of": None})
+    return st.selectbox(
+        "Results of",
+        [None, *symbols],
+        key=f"{PAGE}.of",
+        persist_state="page",
+        format_func=lambda one: f"all {len(symbols)} symbols, pooled" if one is None else one,
+        help="Pooled: metrics and scores are means over the symbols, and a cell is feasible where "
+        f"it is in every one. Example: {symbols[0]}.",
+        width=260,
+    )
 
 
 def draw(database: Database) -> None:
@@ -104,7 +123,7 @@ def publish(request: study_form.StudyRequest, study: Study | None) -> None:
     """Put the study, the form where it differs, and the view into the URL."""
     query = study_address.write(request, study and study.request, study and study.study_id)
     if study is not None:
-        query |= study_view.query(study, PAGE)
+        query |= study_address.write_view(PAGE, request)
     address.publish(PAGE, query)
 
 

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
+import streamlit as st
+
 from volbal.engine.goals import RANGES, Constraint, Goal, Kind
 from volbal.engine.grid import Parameter, exact_range
 from volbal.engine.metrics import METRIC, Direction
@@ -229,6 +231,9 @@ def _read_view(
 COLUMNS: Final = ("score", "plateau", "fragility", *METRIC)
 """What a heatmap can show."""
 
+VIEW: Final = ("metric", "x", "y", "of", "cell", "panel")
+"""State of the results' inputs that stands in the URL."""
+
 PANELS: Final = ("heatmap", "table", "trade-offs", "parallel", "slices", "evidence")
 
 
@@ -243,6 +248,19 @@ def write(request: StudyRequest, base: StudyRequest | None, study_id: int | None
         query |= {f"goal.{goal.metric}": [goal_text(goal)] for goal in request.goals}
         query["constraint"] = [constraint_text(one) for one in request.constraints] or [""]
     return query
+
+
+def write_view(page: str, request: StudyRequest) -> Query:
+    """The query of how a study's results are looked at; what is usual is left out."""
+    names = [parameter.name for parameter in request.parameters]
+    usual = dict(zip(("x", "y"), names, strict=False))
+    usual |= {"metric": request.goals[0].metric, "panel": PANELS[0]}
+    shown = {name: st.session_state.get(f"{page}.{name}") for name in VIEW}
+    return {
+        name: [str(value)]
+        for name, value in shown.items()
+        if value is not None and value != usual.get(name)
+    }
 
 
 def _write_draft(request: StudyRequest) -> Query:

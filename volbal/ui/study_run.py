@@ -26,6 +26,9 @@ PATIENCE: Final = 1.0
 LOOK_SECONDS: Final = 0.5
 """How often a running study is looked at."""
 
+REDRAW_SECONDS: Final = 5.0
+"""How often its results are drawn again; more often nobody could click in them."""
+
 
 def ask(page: str, database: Database, asked: Asked, study: Study | None) -> None:
     """What the form asks and what it would cost, with the buttons that run or save it."""
@@ -149,13 +152,15 @@ def settle(page: str, database: Database) -> None:
 
 def watch(database: Database, study: Study) -> None:
     """Where the study stands; while it runs by itself, with what can be done about it."""
-    drawn, live = study.progress, study.state is StudyState.RUNNING
+    drawn_at, drawn = time.monotonic(), study.progress
+    live = study.state is StudyState.RUNNING
 
     @st.fragment(run_every=LOOK_SECONDS if live else None)
     def standing() -> None:
         progress = studies.progress(database, study.study_id)
-        first_cells = drawn.completed <= drawn.invalid < progress.completed
-        if progress.state is not drawn.state or first_cells:
+        empty = drawn.completed <= drawn.invalid
+        due = empty or time.monotonic() - drawn_at > REDRAW_SECONDS
+        if progress.state is not drawn.state or (due and progress.completed > drawn.completed):
             st.rerun()
         _standing(database, study, progress)
 
