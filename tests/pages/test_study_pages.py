@@ -5,15 +5,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 from volbal.domain.study_states import Step, StudyState
-from volbal.engine.goals import Constraint
+from volbal.engine.goals import Constraint, Goal
 from volbal.engine.grid import exact_range
-from volbal.services import running, studies, study_life
+from volbal.engine.metrics import METRIC
+from volbal.formatting import metric_text
+from volbal.services import running, studies, study_life, study_results, study_runner
 from volbal.services.studies import Study
 from volbal.services.study_request import StudyRequest
+from volbal.ui.fields import parameter_text
 from volbal.ui.study_address import EXAMPLE
 
 NOW = datetime(2026, 11, 29, 9, 0, tzinfo=UTC)
@@ -264,3 +269,104 @@ def test_a_page_over_broken_records_says_so_and_leaves_the_file(open_page, page:
     assert Path(os.environ["VOLBAL_DB"]).read_bytes() == b"no database" * 1000
     simulated = open_page("simulate")
     assert not simulated.error
+
+
+def finished(request: StudyRequest = SMALL) -> Study:
+    """A study that has run."""
+    database = running.database()
+    study_id = studies.create(database, request, NOW).study_id
+    studies.take(database, study_id, Step.START, datetime.now(UTC))
+    study_runner.work(database, study_id)
+    return studies.get(database, study_id)
+
+
+def button(app: AppTest, label: str) -> Button:
+    return next(one for one in app.button if one.label == label)
+
+
+def table(app: AppTest) -> pd.DataFrame:
+    frame: pd.DataFrame = app.dataframe[0].value
+    return frame
+
+
+def test_without_studies_the_list_leads_to_the_example(open_page) -> None:
+    app = open_page("studies")
+    assert not app.exception
+    assert not app.error
+    assert "No studies yet" in words(app)
+    assert app.get("page_link")
+
+
+def test_the_list_shows_where_every_study_stands_and_what_it_found(open_page) -> None:
+    ran, halted = finished(), stopped(replace(SMALL, name="Halted"))
+    app = open_page("studies")
+    assert not app.exception
+    found = table(app).set_index("study")
+    assert list(found.index) == [halted, ran.study_id]
+    assert list(found["state"]) == ["cancelled", "completed"]
+    assert list(found["progress"]) == [0.0, 1.0]
+    database = running.database()
+    best = study_results.counts(database, ran.study_id).best
+    assert best is not None
+    cell = study_results.cell(database, ran.study_id, best)
+    value = metric_text(METRIC["excess_return"], cell.metrics["excess_return"])
+    assert found["best"][ran.study_id] == value
+    assert found["at"][ran.study_id] == parameter_text(dict(cell.parameters))
+
+
+def test_a_long_list_has_pages_and_the_link_names_the_chosen(open_page) -> None:
+    database = running.database()
+    with database.lease():
+        for number in range(60):
+            studies.create(database, replace(SMALL, name=f"No. {number}"), NOW)
+    app = open_page("studies", {"ids": "2"})
+    assert not app.exception
+    assert list(table(app)["study"]) == list(range(60, 40, -1))
+    assert "2 · No\\. 1" in words(app) or "2 · No. 1" in words(app)
+    optimize = open_page("optimize")
+    assert "60 · No. 59" in " ".join(link.proto.label for link in optimize.get("page_link"))
+    assert len(optimize.get("page_link")) == 9  # eight of them, and the way to all
+
+
+def test_a_study_is_copied_run_again_and_deleted_once_confirmed(open_page) -> None:
+    first = finished().study_id
+    app = open_page("studies", {"ids": str(first)})
+    button(app, "Duplicate").click().run()
+    assert states() == ["draft", "completed"]
+    assert app.query_params["ids"] == "2"
+    assert known()[0].request == known()[1].request
+    app.query_params["ids"] = str(first)
+    app.run()
+    button(app, "Run again").click().run()
+    assert not app.exception
+    assert len(known()) == 3
+    assert app.query_params["ids"] == "3"
+    app.query_params["ids"] = "2"
+    app.run()
+    app.button(key="studies-delete").click().run()
+    assert len(known()) == 3
+    button(app, "Delete for good").click().run()
+    assert not app.exception
+    assert {study.study_id for study in known()} == {1, 3}
+    assert "ids" not in app.query_params
+
+
+def test_notes_are_kept_with_a_study(open_page) -> None:
+    study_id = stopped()
+    app = open_page("studies", {"ids": str(study_id)})
+    app.text_area(key=f"studies-note-{study_id}").set_value("Good *plateau*").run()
+    button(app, "Save notes").click().run()
+    assert known()[0].note == "Good *plateau*"
+    assert list(table(app)["note"]) == ["Good *plateau*"]
+
+
+def test_two_studies_stand_side_by_side_with_what_they_ask_differently(open_page) -> None:
+    finished(), finished(replace(SMALL, goals=(Goal("cagr"),), split=True))
+    app = open_page("studies", {"ids": "1,2"})
+    assert not app.exception
+    found = study_results.compare(running.database(), (1, 2))
+    assert not found.settings.empty
+    cells = app.dataframe[2].value.set_index("Figure")
+    for column, (_, row) in zip(cells.columns, found.cells.iterrows(), strict=True):
+        assert column.startswith(f"{row['study_id']} · ")
+        assert cells[column]["CAGR"] == metric_text(METRIC["cagr"], row["cagr"])

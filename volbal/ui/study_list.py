@@ -254,7 +254,7 @@ def _delete_button(database: Database, chosen: Sequence[Study]) -> None:
         _confirm(database, chosen)
 
 
-@st.dialog("Delete for good?")
+@st.dialog("Delete?")
 def _confirm(database: Database, chosen: Sequence[Study]) -> None:
     names = "\n".join(
         f"- {study.study_id} · {plain(study.request.name)}, "
@@ -267,7 +267,7 @@ def _confirm(database: Database, chosen: Sequence[Study]) -> None:
     )
     ids = [study.study_id for study in chosen]
     if st.button(
-        "Delete",
+        "Delete for good",
         type="primary",
         icon=":material/delete:",
         on_click=acting.act,
