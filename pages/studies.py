@@ -30,6 +30,7 @@ def draw(database: Database) -> None:
         study_list.details(database, chosen[0])
     elif chosen:
         study_list.compare(database, chosen)
+    study_list.confirm(database, known)
 
 
 st.title("Studies")
