@@ -13,7 +13,7 @@ import pandas as pd
 
 from volbal.engine.metrics import Metric
 from volbal.formatting import axis_expression
-from volbal.ui.charts import BLUE, BY_COLOUR, FAINT, LABEL, ORANGE, SLATE, Option, bands
+from volbal.ui.charts import BLUE, BY_COLOUR, FAINT, LABEL, NARROW, ORANGE, SLATE, Option, bands
 
 Chart = alt.LayerChart | alt.FacetChart
 
@@ -51,6 +51,14 @@ HATCH: Final = (
     "+ (bandwidth('x') / bandwidth('y')) + ',0'"
 )
 """Three diagonals across a cell, as the outline of a symbol whose half height is 1."""
+
+TALL: Final = "max(bandwidth('y'), 13)"
+FRAME: Final = (
+    f"'M' + (-max(bandwidth('x'), 13) / {TALL}) + ',-1H' + (max(bandwidth('x'), 13) / {TALL}) "
+    f"+ 'V1H' + (-max(bandwidth('x'), 13) / {TALL}) + 'Z'"
+)
+"""The border of a cell, as the outline of a symbol whose half height is 1; never too small to
+see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +110,11 @@ def heatmap(
     y = alt.Y("y:O", sort=list(y_axis.order)[::-1], title=y_axis.title, axis=axis, scale=bands())
     told = _told(hints)
     shown, others = cells[cells["kind"] == "shown"], cells[cells["kind"] != "shown"]
+    scale = colour_scale(metric, _competing(shown)["value"])
     colour = alt.Color(
         "value:Q",
         title=None,
-        scale=colour_scale(metric, _competing(shown)["value"]),
+        scale=scale,
         legend=alt.Legend(
             # Squares, not a gradient: redrawn, a gradient's reference in the page gets lost.
             type="symbol",
@@ -126,6 +135,10 @@ def heatmap(
         .encode(x=x, y=y, color=colour, opacity=faded, tooltip=told)
         .add_params(_click("cell"))
     )
+    if shown["x"].nunique() > MOST_LABELLED:
+        # Between many small cells the page would shine through: their borders are theirs too.
+        stroke = alt.Stroke("value:Q", scale=scale, legend=None)
+        rects = rects.encode(stroke=stroke, strokeWidth=alt.value(0.7))
     layers = [rects, *_values(shown, x, y), *_blanks(others, x, y, told)]
     layers += [
         *_outline(cells[cells["best"]], x, y, [4, 3]),
@@ -203,8 +216,15 @@ def _outline(cells: pd.DataFrame, x: alt.X, y: alt.Y, dash: list[int]) -> list[a
         return []
     base = alt.Chart(cells[["x", "y"]]).encode(x=x, y=y)
     return [
-        base.mark_rect(
-            filled=False, stroke=stroke, strokeWidth=width, strokeDash=dash, tooltip=None
+        base.mark_point(
+            shape=alt.ExprRef(FRAME),
+            size=alt.ExprRef(f"{TALL} * {TALL}"),
+            stroke=stroke,
+            strokeWidth=width,
+            strokeDash=dash,
+            fillOpacity=0,
+            opacity=1,
+            tooltip=None,
         )
         for stroke, width in (("#0F172A", 4.5), ("#FFFFFF", 2.0))
     ]
@@ -338,6 +358,15 @@ class Scale:
     inverted: bool = False
 
 
+UPRIGHT: Final[Option] = {
+    "layout": "horizontal", "left": 46, "right": 70, "top": 64, "bottom": 24
+}  # fmt: skip
+LYING: Final[Option] = {
+    "layout": "vertical", "left": 24, "right": 110, "top": 24, "bottom": 36
+}  # fmt: skip
+"""Where the axes stand in a wide window, and where they lie in a narrow one."""
+
+
 def parallel(rows: pd.DataFrame, scales: Sequence[Scale], coloured: Scale) -> Option:
     """Every row a line across the scales, coloured from orange to blue by `coloured`.
 
@@ -349,21 +378,23 @@ def parallel(rows: pd.DataFrame, scales: Sequence[Scale], coloured: Scale) -> Op
     by_score = rows[coloured.column]
     return {
         "animation": False,
-        "parallel": {
-            "left": 46,
-            "right": 70,
-            "top": 64,
-            "bottom": 24,
+        "parallel": UPRIGHT
+        | {
             "parallelAxisDefault": {
                 "nameLocation": "end",
                 "nameGap": 14,
-                "nameTruncate": {"maxWidth": 90},
+                "nameTruncate": {"maxWidth": 110},
                 "nameTextStyle": {"color": LABEL, "fontSize": 11},
                 "axisLine": {"lineStyle": {"color": FAINT}},
                 "axisLabel": {"color": LABEL, "fontSize": 10, "hideOverlap": True},
                 "axisTick": {"show": False},
+                "z": 3,
             },
         },
+        "media": [
+            {"query": {"maxWidth": NARROW}, "option": {"parallel": LYING}},
+            {"option": {"parallel": UPRIGHT}},
+        ],
         "parallelAxis": [_upright(place, scale) for place, scale in enumerate(scales)],
         "visualMap": {
             "show": False,
@@ -386,6 +417,8 @@ def parallel(rows: pd.DataFrame, scales: Sequence[Scale], coloured: Scale) -> Op
 
 def _upright(place: int, scale: Scale) -> Option:
     axis: Option = {"dim": place, "name": scale.title, "inverse": scale.inverted}
+    if scale.inverted:
+        axis["nameLocation"] = "start"  # which stands on top then
     if scale.labels:
         return axis | {"type": "category", "data": list(scale.labels)}
     return axis | {"type": "value", "scale": True, "axisLabel": {"formatter": scale.formatter}}

@@ -38,6 +38,7 @@ MOST_POINTS: Final = 1_000
 """Points of a line."""
 
 ELEMENT: Final = "heatmap"
+ALL: Final = -1
 CLICKS: Final = ("cell", "blank")
 AGGREGATES: Final[Mapping[Aggregate, str]] = {
     "best": "the best",
@@ -126,9 +127,9 @@ def _inputs(looked: Looked) -> Shown:
     fixed = tuple(
         (parameter.name, parameter.values[at])
         for parameter in others
-        if (at := held[parameter.name]) is not None
+        if (at := held[parameter.name]) != ALL
     )
-    summed_up = None in held.values()
+    summed_up = ALL in held.values()
     aggregate = _aggregate_input(row, looked, metric) if summed_up else "best"
     return Shown(metric, x, y, fixed, aggregate)
 
@@ -146,15 +147,15 @@ def _axis_input(row: Any, looked: Looked, axis: str, names: list[str]) -> str:
     return chosen
 
 
-def _held_input(row: Any, looked: Looked, parameter: Parameter) -> int | None:
-    """The index of the value at which a parameter off the axes is held; None for all values."""
-    at: int | None = option_input(
+def _held_input(row: Any, looked: Looked, parameter: Parameter) -> int:
+    """The place of the value at which a parameter off the axes is held, or ALL of them."""
+    at: int = option_input(
         row,
         looked,
         f"held.{parameter.name}",
         field_label(parameter.name),
-        [None, *range(len(parameter.values))],
-        format_func=lambda at: "all" if at is None else shown_value(parameter.values[at]),
+        [ALL, *range(len(parameter.values))],
+        format_func=lambda at: "all" if at == ALL else shown_value(parameter.values[at]),
         help="Hold it at one value, or sum up all of them. Example: "
         f"{shown_value(parameter.values[0])}.",
     )

@@ -80,7 +80,8 @@ def draw_trade_offs(looked: Looked, chosen: int | None) -> None:
     st.caption(
         f"blue: the {len(found.front):,} cells that no other beats in "
         f"{_listed([looked.column(name).label.lower() for name in names])} · grey: "
-        f"{len(found.cloud):,} of the others{knee} · circle: selected. Weights do not matter here."
+        f"{len(found.cloud):,} of the others{knee} · circle: the cell beside. "
+        "Weights do not matter here."
     )
 
 

@@ -1,6 +1,6 @@
 """The table of a study's cells: sorted, filtered and paged by the database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import pandas as pd
@@ -25,12 +25,16 @@ from volbal.ui.study_shared import (
     option_input,
 )
 
-ROWS: Final = 25
+ROWS: Final = 15
 """Rows of a page."""
 
 ELEMENT: Final = "table"
 STATUSES: Final[tuple[Status, ...]] = ("feasible", "rejected", "unranked", "invalid")
-ORDERS: Final = {None: "best first", False: "lowest first", True: "highest first"}
+ORDERS: Final[Mapping[str, bool | None]] = {
+    "best first": None,
+    "lowest first": False,
+    "highest first": True,
+}
 FORMATS: Final = ("csv", "xlsx", "parquet", "json")
 
 
@@ -43,7 +47,8 @@ def draw(looked: Looked, chosen: int | None) -> None:
     with head.popover("Columns", icon=":material/view_column:", width="content"):
         columns = _column_input(looked, sort)
     asked = (sort, descending, filters.status, _items(filters.ranges), _items(filters.values))
-    page = _page_number(looked, asked)
+    leaf = _leaf_key(looked, asked)
+    page: int = st.session_state.get(leaf, 1)
     found = kept(looked, _rows, *asked, page)
     told = _filters_text(looked, filters)
     if not found.total:
@@ -51,7 +56,7 @@ def draw(looked: Looked, chosen: int | None) -> None:
         return
     _show(looked, found.rows, columns, chosen)
     with st.container(horizontal=True, vertical_alignment="center"):
-        _pages(looked, found.total)
+        st.pagination(-(-found.total // ROWS), key=leaf, persist_state="page")
         first = (page - 1) * ROWS
         st.caption(
             f"{first + 1:,} to {first + len(found.rows):,} of {found.total:,} cells"
@@ -109,18 +114,17 @@ def _order_inputs(place: Any, looked: Looked) -> tuple[str, bool | None]:
         help="A click on a column's head sorts by it too, a second one turns the order round. "
         "Example: plateau.",
     )
-    descending: bool | None = option_input(
+    order: str = option_input(
         place,
         looked,
         "order",
         "Order",
         list(ORDERS),
-        format_func=ORDERS.__getitem__,
         width=150,
         help="Best first follows the direction that is good. Cells without a value come last. "
         "Example: best first.",
     )
-    return sort, descending
+    return sort, ORDERS[order]
 
 
 def _filter_inputs(looked: Looked) -> Filters:
@@ -216,19 +220,14 @@ def _column_input(looked: Looked, sort: str) -> list[str]:
     return [*extra, *chosen]
 
 
-def _page_number(looked: Looked, asked: tuple[Any, ...]) -> int:
-    """The page that is open: the first whenever something else is asked for."""
-    key, before = f"{looked.page}.leaf", f"{looked.page}-leaf-of"
+def _leaf_key(looked: Looked, asked: tuple[Any, ...]) -> str:
+    """The key of the pages: another one, which begins at the first, for every other question."""
+    before, turn = f"{looked.page}-leaf-of", f"{looked.page}-leaf-turn"
     of = (looked.study_id, looked.view, asked)
     if st.session_state.get(before) != of:
         st.session_state[before] = of
-        st.session_state[key] = 1
-    number: int = st.session_state.get(key, 1)
-    return number
-
-
-def _pages(looked: Looked, total: int) -> None:
-    st.pagination(-(-total // ROWS), key=f"{looked.page}.leaf", persist_state="page")
+        st.session_state[turn] = st.session_state.get(turn, 0) + 1
+    return f"{looked.page}.leaf-{st.session_state[turn]}"
 
 
 def _show(looked: Looked, rows: pd.DataFrame, columns: list[str], chosen: int | None) -> None:
@@ -281,8 +280,9 @@ def _sort_by(looked: Looked, name: str) -> None:
     if name == "status":
         return
     again = state.get(f"{page}.sort") == name
-    ways = {None: False, False: True, True: None}
-    state[f"{page}.order"] = ways[state.get(f"{page}.order")] if again else None
+    orders = list(ORDERS)
+    place = orders.index(state.get(f"{page}.order", orders[0])) + 1 if again else 0
+    state[f"{page}.order"] = orders[place % len(orders)]
     state[f"{page}.sort"] = name
     choose(page, state.get(f"{page}.cell"), "")
 

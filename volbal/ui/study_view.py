@@ -97,7 +97,7 @@ def _draw_panel(
         case "table":
             study_table.draw(looked, chosen)
         case "trade-offs":
-            study_plots.draw_trade_offs(looked, chosen)
+            study_plots.draw_trade_offs(looked, None if cell is None else cell.cell_id)
         case "parallel":
             study_plots.draw_parallel(looked)
         case "slices":
