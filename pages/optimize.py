@@ -64,7 +64,7 @@ def heading(study: Study) -> None:
         st.markdown(f"#### {plain(study.request.name)} {badge}", width="stretch")
         st.button("New study", icon=":material/add:", type="tertiary", on_click=begin_anew)
         st.page_link(STUDIES, label="All studies", icon=":material/list:")
-    st.markdown(study_words.request_text(study.request))
+    st.caption(study_words.run_text(study.request))
 
 
 def begin_anew() -> None:
