@@ -1,190 +1,133 @@
-"""Optimize: every combination of parameter values on the same prices, as a heatmap."""
+"""Optimize: a study, asked for in the sidebar, run in the background, its results below."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
-from volbal.engine.metrics import METRIC
-from volbal.errors import VolbalError
-from volbal.services.research import Optimization, Simulation
-from volbal.ui import address, charts, components, fields, forms, study, sweep
+from volbal.domain.study_states import StudyState
+from volbal.services import studies
+from volbal.services.running import Database
+from volbal.services.studies import Study, StudyNotFound
+from volbal.services.study_results import View
+from volbal.ui import (
+    acting,
+    address,
+    forms,
+    study_address,
+    study_form,
+    study_list,
+    study_run,
+    study_view,
+    study_words,
+)
+from volbal.ui.log import plain
 
 PAGE = "optimize"
-SIMULATE = Path(__file__).with_name("simulate.py")
-CELL = f"{PAGE}.cell"
-RUN = f"{PAGE}.run"
-CHART, TABLE = "chart", "table"
+STUDIES = Path(__file__).with_name("studies.py")
 
 
-def inputs() -> tuple[sweep.Study, bool]:
-    """Read the sidebar: the study, and whether it is to be run now. Raises InvalidInput."""
+def arrived(database: Database) -> Study | None:
+    """The study that the page is of; a link's form becomes the sidebar's."""
     query = address.arrival(PAGE)
     if query is not None:
-        values, problems = address.read_question(query, forms.SOURCE)
-        state, more = sweep.read_sweep(query)
-        forms.remember(PAGE, values | state)
-        st.session_state[RUN] = None
+        study, problems = linked(database, query)
+        base = study_address.EXAMPLE if study is None else study.request
+        state, more = study_address.read(query, base, forms.SOURCE.symbols())
+        forms.remember(PAGE, state | {"study": study and study.study_id})
         forms.show_problems(problems + more)
-    idle = forms.fields_without_effect(PAGE, forms.recalled(PAGE, "sweep"))
+        return study
+    study_id = forms.recalled(PAGE, "study")
+    return None if study_id is None else found(database, study_id)[0]
+
+
+def linked(database: Database, query: address.Query) -> tuple[Study | None, list[str]]:
+    """The study that a query names, and why there is none where it names one."""
+    text = query.get("study", [""])[-1]
+    if not text:
+        return None, []
+    if not text.isdecimal():
+        return None, [f"The link's study is {plain(text)!r}: not a number. The example is shown."]
+    return found(database, int(text))
+
+
+def found(database: Database, study_id: int) -> tuple[Study | None, list[str]]:
+    try:
+        return studies.get(database, study_id), []
+    except StudyNotFound as error:
+        return None, [f"{error} The form stands as it was."]
+
+
+def heading(study: Study) -> None:
+    """Which study this is, and the ways away from it."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        badge = study_words.badge(study.state)
+        st.markdown(f"#### {plain(study.request.name)} {badge}", width="stretch")
+        st.button("New study", icon=":material/add:", type="tertiary", on_click=begin_anew)
+        st.page_link(STUDIES, label="All studies", icon=":material/list:")
+    st.caption(study_words.run_text(study.request))
+
+
+def begin_anew() -> None:
+    """Back to the example, without a study."""
+    st.query_params.clear()
+
+
+def view_of(study: Study, asked: study_form.Asked) -> View:
+    """How the study is looked at: ranked as the form says, where that can be used."""
+    ranked = asked.request or study.request
+    return View(symbol_of(study), ranked.goals, ranked.constraints)
+
+
+def symbol_of(study: Study) -> str | None:
+    """The symbol that is looked at; None for the only one, or all of them pooled."""
+    symbols = study.request.symbols
+    if len(symbols) == 1:
+        return None
+    if st.session_state.get(f"{PAGE}.of") not in symbols:
+        forms.remember(PAGE, {"of": None})
+    return st.selectbox(
+        "Results of",
+        [None, *symbols],
+        key=f"{PAGE}.of",
+        persist_state="page",
+        format_func=lambda one: f"all {len(symbols)} symbols, pooled" if one is None else one,
+        help="Pooled: metrics and scores are means over the symbols, and a cell is feasible where "
+        f"it is in every one. Example: {symbols[0]}.",
+        width=260,
+    )
+
+
+def draw(database: Database) -> None:
+    """The whole page."""
+    study_run.settle(PAGE, database)
+    study = arrived(database)
     with st.sidebar:
-        st.subheader("Parameters")
-        sweep.sweep_inputs(PAGE, idle)
-        start = st.container()
-        st.subheader("Prices")
-        forms.data_inputs(PAGE)
-        forms.tick_input(PAGE, "ticks" in forms.recalled(PAGE, "sweep"))
-        st.subheader("Start")
-        forms.cell_inputs(PAGE)
-        st.subheader("Base policy")
-        forms.policy_inputs(PAGE, idle, sweep.swept_fields(PAGE))
-    asked = sweep.Study(forms.question(PAGE), sweep.parameters(PAGE))
-    grid = asked.grid
-    start.markdown(sweep.count_text(grid))
-    pressed = start.button(
-        "Run", key=f"{PAGE}.go", type="primary", width="stretch", on_click=choose, args=(None,)
-    )
-    opened = query is not None and len(grid) <= study.AT_ONCE
-    return asked, pressed or opened or study.is_kept(asked)
-
-
-def choose(cell: int | None) -> None:
-    """Show the simulation of this cell, or of the best one."""
-    st.session_state[CELL] = cell
-
-
-def key_of(element: str) -> str:
-    """The key of the chart or the table; another one after every `renew`."""
-    return f"{PAGE}.{element}-{st.session_state.get(f'{PAGE}.{element}.turn', 0)}"
-
-
-def renew(element: str) -> None:
-    """Make the chart or the table anew where the other one was used.
-
-    So neither keeps a mark on a cell that is no longer selected, and a click on it counts again.
-    """
-    turn = f"{PAGE}.{element}.turn"
-    st.session_state[turn] = st.session_state.get(turn, 0) + 1
-
-
-def on_click() -> None:
-    """A cell of the chart was clicked."""
-    clicked = st.session_state[key_of(CHART)]["selection"].get("cell", [])
-    choose(clicked[0]["cell_id"] if clicked else None)
-    renew(TABLE)
-
-
-def draw_cells(result: Optimization, view: study.View, chosen: int | None) -> int | None:
-    """The heatmap, or a line for a single parameter; returns the best cell on it."""
-    seen = study.picture(result, view, chosen)
-    metric = METRIC[view.metric]
-    if view.y is None:
-        chart = charts.sweep_chart(
-            seen.cells, seen.x, metric, seen.tooltips, result.grid.parameters[0].numeric
+        asked = study_form.inputs(PAGE, database)
+    if asked.request is not None:
+        publish(asked.request, study)
+    intro = st.empty()
+    study_run.ask(PAGE, database, asked, study)
+    if study is None or study.state is StudyState.DRAFT:
+        intro.caption(
+            "A study simulates every combination of the chosen parameters on the same prices "
+            "and ranks them. The form is in the sidebar; an example is filled in."
         )
+        study_list.recent(database)
     else:
-        chart = charts.heatmap(seen.cells, (seen.x, seen.y), metric, seen.tooltips)
-    st.altair_chart(
-        chart,
-        key=key_of(CHART),
-        on_select=on_click,
-        selection_mode="cell",
-        alt=study.alt_text(result, view, seen),
-    )
-    st.caption(study.legend_text(result, view, seen))
-    return seen.best
+        heading(study)
+        study_run.watch(database, study)
+        study_view.draw(database, study, view_of(study, asked), PAGE)
 
 
-def draw_cell(result: Optimization, cell: int) -> Simulation:
-    """The simulation of one cell, on the same range, capital and base policy."""
-    policy = result.grid.cell_policy(cell)
-    setup = replace(result.prepared.setup, ticks=result.grid.cell_ticks(cell))
-    asked = address.Question(result.prepared.history.symbol, policy, setup)
-    outcome = components.simulated(asked)
-    st.markdown(f"**{fields.parameter_text(result.grid.cell(cell))}**")
-    components.headline(outcome, columns=2)
-    components.show_bracket(outcome)
-    st.page_link(
-        SIMULATE,
-        label="Open in Simulate",
-        icon=":material/open_in_new:",
-        query_params=address.write_question(asked),
-    )
-    return outcome
-
-
-def draw_ranking(result: Optimization, metric: str) -> None:
-    """The best cells; selecting a row shows its simulation, as clicking its square does."""
-    frame = study.ranking(result, metric)
-
-    def on_row() -> None:
-        rows = st.session_state[key_of(TABLE)]["selection"]["rows"]
-        choose(int(frame.index[rows[0]]) if rows else None)
-        renew(CHART)
-
-    st.dataframe(
-        frame,
-        key=key_of(TABLE),
-        hide_index=True,
-        column_config=study.ranking_columns(frame),
-        on_select=on_row,
-        selection_mode="single-row",
-        height=390,
-        alt=f"The first {len(frame)} cells by {METRIC[metric].label}",
-    )
-    st.download_button(
-        "All cells as CSV",
-        lambda: study.csv(result),
-        file_name=f"{result.prepared.history.symbol}-cells.csv",
-        mime="text/csv",
-        icon=":material/download:",
-    )
-
-
-def draw(result: Optimization) -> None:
-    """The whole result: view, heatmap beside the chosen cell, ranking."""
-    st.markdown(study.range_text(result))
-    components.show_notes(result.prepared)
-    view = study.view_inputs(PAGE, result)
-    asked_for = st.session_state[CELL]
-    chosen = study.usable_cell(result, asked_for)
-    if asked_for is not None and chosen is None:
-        st.warning(study.unusable_text(result, asked_for))
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        best = draw_cells(result, view, chosen)
-        st.info(study.luck_text(result), icon=":material/casino:")
-    cell = best if chosen is None else chosen
-    if cell is None:
-        right.caption("Click a cell to see its simulation.")
-    else:
-        with right:
-            st.subheader("Best cell" if chosen is None else "Selected cell")
-            outcome = draw_cell(result, cell)
-        with st.container(border=True):
-            components.draw_value(outcome, f"{PAGE}-value", height=400)
-    st.subheader("Ranking")
-    draw_ranking(result, view.metric)
-    with st.expander("Prices and assumptions"):
-        components.behind(result.prepared)
+def publish(request: study_form.StudyRequest, study: Study | None) -> None:
+    """Put the study, the form where it differs, and the view into the URL."""
+    query = study_address.write(request, study and study.request, study and study.study_id)
+    if study is not None:
+        query |= study_address.write_view(PAGE, request)
+    address.publish(PAGE, query)
 
 
 st.title("Optimize")
-intro = st.empty()
-intro.caption(
-    "Simulates every combination of the chosen parameters on the same prices. "
-    "Click a cell to see what it would have done."
-)
-try:
-    asked, run_now = inputs()
-    if run_now:
-        study.optimized(asked)
-        st.session_state[RUN] = asked
-    shown = st.session_state[RUN]
-    if shown != asked:
-        intro.caption(study.unrun_text(asked, shown))
-    if shown is not None:
-        draw(study.optimized(shown))
-    address.publish(PAGE, address.write_question(asked.asked) | sweep.write_sweep(PAGE, asked))
-except VolbalError as error:
-    components.stop_with(error)
+acting.show_said()
+with acting.records() as database:
+    draw(database)

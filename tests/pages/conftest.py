@@ -7,7 +7,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from volbal.services import running
+from volbal.services import running, study_runner
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,6 +20,7 @@ def _nothing_kept_from_another_test(
 ) -> Iterator[None]:
     monkeypatch.setenv("VOLBAL_DB", str(tmp_path / "volbal.duckdb"))
     yield
+    study_runner.stop()
     running.close()
     st.cache_resource.clear()
     st.cache_data.clear()

@@ -1,15 +1,13 @@
 """Colours, marks and sizes of the charts, and the texts on them."""
 
 import pandas as pd
-import pytest
 
 from volbal.domain.policy import Policy
-from volbal.engine.grid import Grid, Parameter, exact_range
+from volbal.engine.grid import Grid, exact_range
 from volbal.engine.metrics import METRIC, METRICS
 from volbal.formatting import percent, short_texts
-from volbal.market.bundled import BundledPrices
-from volbal.services.research import Optimization, Setup, coarsened, optimize
-from volbal.ui import charts, fields, study
+from volbal.services.research import coarsened
+from volbal.ui import fields, study_charts
 
 LINE = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0, 4.0], "loss": [5.0, 3.0, 4.0, 1.0, float("nan")]})
 
@@ -21,7 +19,7 @@ def spread(*values: float) -> pd.Series:
 def test_blue_is_the_good_end_whichever_way_a_metric_counts() -> None:
     values = spread(0.1, 0.3)
     reverses = {
-        metric.name: charts.colour_scale(metric, values).to_dict().get("reverse")
+        metric.name: study_charts.colour_scale(metric, values).to_dict().get("reverse")
         for metric in METRICS
         if metric.direction
     }
@@ -34,21 +32,21 @@ def test_blue_is_the_good_end_whichever_way_a_metric_counts() -> None:
 
 
 def test_a_scale_is_centred_on_zero_only_where_values_lie_on_both_sides() -> None:
-    both = charts.colour_scale(METRIC["excess_return"], spread(-0.01, 0.03)).to_dict()
+    both = study_charts.colour_scale(METRIC["excess_return"], spread(-0.01, 0.03)).to_dict()
     assert both["domain"] == [-0.03, 0.03]
     assert both["domainMid"] == 0.0
-    above = charts.colour_scale(METRIC["excess_return"], spread(0.01, 0.03)).to_dict()
+    above = study_charts.colour_scale(METRIC["excess_return"], spread(0.01, 0.03)).to_dict()
     assert "domainMid" not in above
     assert above["domain"] == [0.01, 0.03]
 
 
 def test_a_metric_without_a_good_direction_is_neither_blue_nor_orange() -> None:
-    scale = charts.colour_scale(METRIC["fill_count"], spread(1.0, 9.0)).to_dict()
-    assert scale["range"] == charts.NEUTRAL
+    scale = study_charts.colour_scale(METRIC["fill_count"], spread(1.0, 9.0)).to_dict()
+    assert scale["range"] == study_charts.NEUTRAL
 
 
 def test_equal_values_still_have_a_colour_scale() -> None:
-    low, high = charts.colour_scale(METRIC["cagr"], spread(0.1, 0.1)).to_dict()["domain"]
+    low, high = study_charts.colour_scale(METRIC["cagr"], spread(0.1, 0.1)).to_dict()["domain"]
     assert low < high
 
 
@@ -64,45 +62,6 @@ def test_merged_cells_keep_the_best_of_each_block_and_its_first_value() -> None:
 def test_nothing_is_merged_that_fits() -> None:
     frame = LINE.rename(columns={"loss": "volatility"}).assign(valid=True)
     assert coarsened(frame, {"x": (0.0, 1.0, 2.0, 3.0, 4.0)}, "volatility", most=5) is frame
-
-
-@pytest.fixture(scope="module")
-def wide() -> Optimization:
-    """120 × 110 cells over a short stretch of real prices."""
-    parameters = (
-        exact_range("trigger_threshold", "0.001", "0.12", "0.001"),
-        exact_range("rebalance_ratio", "0.1", "11", "0.1"),
-    )
-    history = BundledPrices().history("KO").between(None, None)
-    return optimize(history, Policy(), parameters, Setup())
-
-
-def test_a_large_study_sends_at_most_ten_thousand_cells_with_the_best_among_them(
-    wide: Optimization,
-) -> None:
-    view = study.View("sharpe_ratio", "trigger_threshold", "rebalance_ratio", {}, "best")
-    seen = study.picture(wide, view, None)
-    assert len(wide.cells) == 13_200
-    # Both axes are merged by two: 60 × 55.
-    assert len(seen.cells) == 3_300
-    assert seen.merged
-    assert seen.best == wide.best("sharpe_ratio")
-    assert seen.cells["best"].sum() == 1
-
-
-def test_an_invalid_cell_is_crossed_and_has_no_value() -> None:
-    parameters = (
-        Parameter("min_stock_share", (0.2, 0.6)),
-        Parameter("max_stock_share", (0.4, 0.8)),
-    )
-    result = optimize(BundledPrices().history("KO"), Policy(), parameters, Setup())
-    view = study.View("cagr", "min_stock_share", "max_stock_share", {}, "best")
-    cells = study.picture(result, view, None).cells
-    crossed = cells[cells["kind"] == "invalid"]
-    assert list(zip(crossed["x"], crossed["y"], crossed["label"], strict=True)) == [
-        ("0.6", "0.4", "×")
-    ]
-    assert set(cells["kind"]) == {"shown", "invalid"}
 
 
 def test_labels_have_as_many_digits_as_tell_them_apart() -> None:

@@ -40,7 +40,7 @@ def _stop(error: VolbalError) -> None:
     is_busy = error.code == "database_busy"
     if is_busy or error.code.startswith("database"):
         st.error(f"**{BUSY if is_busy else BROKEN}** {error}", icon=":material/lock:")
-        st.caption("Simulate and Optimize work without the records.")
+        st.caption("Simulate works without the records.")
     else:
         st.error(str(error), icon=":material/error:")
     st.button("Try again", icon=":material/refresh:", type="primary")
@@ -48,16 +48,21 @@ def _stop(error: VolbalError) -> None:
 
 
 def act(token: str, does: Callable[..., str], *args: Any) -> None:
-    """Carry out `does` once for `token` and keep its sentence, or the refusal's, for the page."""
+    """Carry out `does` once for `token` and keep its sentence, or the refusal's, for the page.
+
+    An empty sentence is not said: the page shows by itself what came of it.
+    """
     done: set[str] = st.session_state.setdefault(DONE, set())
     if token in done:
         return
     try:
-        say("success", does(*args))
+        sentence = does(*args)
     except VolbalError as error:
         say("error", str(error))
     else:
         done.add(token)
+        if sentence:
+            say("success", sentence)
 
 
 def say(kind: str, sentence: str) -> None:

@@ -4,15 +4,13 @@ Time series are ECharts options (a mouse move costs 20 ms instead of 130 in Vega
 Altair charts.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from volbal.domain.policy import Policy
-from volbal.engine.metrics import Metric
-from volbal.formatting import axis_expression, percent, percent_points
+from volbal.formatting import percent, percent_points
 from volbal.market.model import PriceHistory
 from volbal.services.course import Course
 from volbal.services.research import BENCHMARKS
@@ -241,9 +239,9 @@ def months_chart(months: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
         labelAngle=0, domain=False, ticks=False, grid=False, orient="top", labelOverlap=True
     )
     order = list(months["month"].unique())
-    x = alt.X("month:O", sort=order, title=None, axis=axis, scale=_bands())
+    x = alt.X("month:O", sort=order, title=None, axis=axis, scale=bands())
     years = alt.Axis(domain=False, ticks=False, labelFlush=False)
-    y = alt.Y("year:O", title=None, axis=years, scale=_bands())
+    y = alt.Y("year:O", title=None, axis=years, scale=bands())
     # Years move further than months: they take the darkest colour early.
     largest = float(months["value"].abs().quantile(0.9))
     colour = alt.Color(
@@ -395,186 +393,12 @@ def _guardrails(policy: Policy) -> Option:
     }
 
 
-CENTRES = {
-    "total_return": 0.0,
-    "cagr": 0.0,
-    "sharpe_ratio": 0.0,
-    "sortino_ratio": 0.0,
-    "calmar_ratio": 0.0,
-    "excess_return": 0.0,
-    "alpha": 0.0,
-    "information_ratio": 0.0,
-    "profit_factor": 1.0,
-    "win_rate": 0.5,
-    "positive_days": 0.5,
-}
-"""Where a metric turns from bad to good."""
-
-NEUTRAL = ["#EFEAF8", "#D6CAEF", "#B9A5E2", "#987DD1", "#7657B6", "#563A91", "#3B2569"]
-"""For metrics of which neither more nor less is better."""
-
-INVALID = "#8392A7"
 BY_COLOUR = "luminance(scale('color', datum.value)) > 0.36 ? '#0F172A' : '#FFFFFF'"
 """Ink that is readable on the cell it stands on, in either theme."""
 
-FITS = "bandwidth('x') >= 44 && bandwidth('y') >= 15"
-"""Whether a cell has room for its value."""
 
-
-def colour_scale(metric: Metric, values: pd.Series) -> alt.Scale:
-    """Blue is good and orange or pale is bad, whichever way the metric counts.
-
-    Diverging about the metric's natural centre where the values lie on both sides of it, else
-    one-sided: a centre far away would make every cell look the same.
-    """
-    if metric.direction is None:
-        return alt.Scale(range=NEUTRAL)
-    low, high = float(values.min()), float(values.max())
-    centre = CENTRES.get(metric.name)
-    reverse = metric.direction == "down"
-    if centre is not None and low < centre < high:
-        reach = max(high - centre, centre - low)
-        return alt.Scale(domain=[centre - reach, centre + reach], domainMid=centre, reverse=reverse)
-    return alt.Scale(domain=[low, high] if low < high else [low - 1.0, high], reverse=reverse)
-
-
-def heatmap(
-    cells: pd.DataFrame,
-    axes: tuple[tuple[str, list[str]], tuple[str, list[str]]],
-    metric: Metric,
-    tooltips: Mapping[str, str],
-    height: int = 460,
-) -> alt.LayerChart | alt.FacetChart:
-    """One rectangle per cell, the best and the chosen one outlined, invalid ones crossed out.
-
-    cells: columns x, y (text), value, label, cell_id, kind (shown, undefined, invalid), best,
-    chosen (bool) and those named in `tooltips` (column → title, text). axes: title of x and y
-    with their values in order. Selection parameter: "cell", with cell_id.
-    """
-    (x_title, x_order), (y_title, y_order) = axes
-    axis = alt.Axis(
-        labelAngle=0, labelOverlap=True, labelFlush=False, domain=False, ticks=False, grid=False
-    )
-    x = alt.X("x:O", sort=x_order, title=x_title, axis=axis, scale=_bands())
-    y = alt.Y("y:O", sort=y_order[::-1], title=y_title, axis=axis, scale=_bands())
-    click = alt.selection_point(name="cell", fields=["cell_id"], on="click", toggle=False)
-    hints = [alt.Tooltip(f"{name}:N", title=title) for name, title in tooltips.items()]
-    shown = cells[cells["kind"] == "shown"]
-    others = cells[cells["kind"] != "shown"]
-    colour = alt.Color(
-        "value:Q",
-        title=None,
-        scale=colour_scale(metric, shown["value"]),
-        legend=alt.Legend(
-            # Squares, not a gradient: redrawn, a gradient's reference in the page gets lost.
-            type="symbol",
-            symbolType="square",
-            symbolSize=160,
-            symbolStrokeWidth=0,
-            orient="top",
-            direction="horizontal",
-            labelExpr=axis_expression(metric),
-            tickCount=3,
-            columns=5,
-        ),
-    )
-    rects = (
-        alt.Chart(shown)
-        .mark_rect(cursor="pointer")
-        .encode(x=x, y=y, color=colour, tooltip=hints)
-        .add_params(click)
-    )
-    labels = (
-        alt.Chart(shown)
-        .mark_text(
-            fontSize=11,
-            tooltip=None,
-            color=alt.ExprRef(BY_COLOUR),
-            opacity=alt.ExprRef(f"{FITS} ? 1 : 0"),
-        )
-        .encode(x=x, y=y, text="label:N")
-    )
-    layers = [rects, labels, *_crossed_out(others, x, y, hints)]
-    layers += [
-        *_outline(cells[cells["best"]], x, y, [4, 3]),
-        *_outline(cells[cells["chosen"]], x, y, []),
-    ]
-    return alt.layer(*layers).properties(height=height)
-
-
-def _bands() -> alt.Scale:
+def bands() -> alt.Scale:
     return alt.Scale(paddingInner=0.0, paddingOuter=0.0)
-
-
-def _crossed_out(
-    cells: pd.DataFrame, x: alt.X, y: alt.Y, hints: list[alt.Tooltip]
-) -> list[alt.Chart]:
-    """Cells without a value: grey, crossed where invalid, a dash where undefined."""
-    if cells.empty:
-        return []
-    base = alt.Chart(cells).encode(x=x, y=y, tooltip=hints)
-    return [
-        base.mark_rect(color=INVALID, opacity=0.18),
-        base.mark_text(fontSize=13, color=INVALID, tooltip=None).encode(text="label:N"),
-    ]
-
-
-def _outline(cells: pd.DataFrame, x: alt.X, y: alt.Y, dash: list[int]) -> list[alt.Chart]:
-    """A frame that shows on every colour: dark, with a light line inside."""
-    if cells.empty:
-        return []
-    base = alt.Chart(cells).encode(x=x, y=y)
-    return [
-        base.mark_rect(
-            filled=False, stroke=stroke, strokeWidth=width, strokeDash=dash, tooltip=None
-        )
-        for stroke, width in (("#0F172A", 4.5), ("#FFFFFF", 2.0))
-    ]
-
-
-def sweep_chart(
-    cells: pd.DataFrame,
-    axis: tuple[str, list[str]],
-    metric: Metric,
-    tooltips: Mapping[str, str],
-    numeric: bool,
-    height: int = 400,
-) -> alt.LayerChart | alt.FacetChart:
-    """One parameter: a line over its values, or bars where they have no order.
-
-    Columns of cells and the selection as in `heatmap`, without y.
-    """
-    title, order = axis
-    shown = cells[cells["kind"] == "shown"]
-    click = alt.selection_point(name="cell", fields=["cell_id"], on="click", toggle=False)
-    hints = [alt.Tooltip(f"{name}:N", title=heading) for name, heading in tooltips.items()]
-    x = alt.X(
-        "x:O", sort=order, title=title, axis=alt.Axis(labelAngle=0, labelOverlap=True, grid=False)
-    )
-    y = alt.Y(
-        "value:Q",
-        title=metric.label,
-        scale=alt.Scale(zero=not numeric),
-        axis=alt.Axis(labelExpr=axis_expression(metric)),
-    )
-    base = alt.Chart(shown).encode(x=x, y=y, tooltip=hints)
-    if numeric:
-        layers = [
-            base.mark_line(color=BLUE, strokeWidth=2),
-            base.mark_point(
-                filled=True, size=60 if len(shown) <= 200 else 12, color=BLUE, cursor="pointer"
-            ).add_params(click),
-        ]
-    else:
-        layers = [base.mark_bar(color=BLUE, cursor="pointer", size=60).add_params(click)]
-    for column, shape in (("best", "diamond"), ("chosen", "circle")):
-        if not shown[column].any():
-            continue
-        marked = alt.Chart(shown[shown[column]]).encode(x=x, y=y)
-        layers.append(
-            marked.mark_point(size=260, shape=shape, stroke=ORANGE, strokeWidth=2.5, tooltip=None)
-        )
-    return alt.layer(*layers).properties(height=height)
 
 
 def is_number(column: pd.Series) -> bool:

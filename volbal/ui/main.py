@@ -31,6 +31,7 @@ st.navigation(
         "Research": [
             st.Page(PAGES / "simulate.py", title="Simulate", icon=":material/show_chart:"),
             st.Page(PAGES / "optimize.py", title="Optimize", icon=":material/grid_on:"),
+            st.Page(PAGES / "studies.py", title="Studies", icon=":material/science:"),
         ],
         "Data": [
             st.Page(PAGES / "data.py", title="Data", icon=":material/candlestick_chart:"),

@@ -89,7 +89,7 @@ def _preview(database: Database, position: Position, now: datetime, step: int) -
         st.caption("Change a field: this side shows what becomes different.")
     else:
         st.markdown("**What changes**")
-        st.table(_told(changes), border="horizontal", hide_index=True)
+        st.table(told(changes), border="horizontal", hide_index=True)
     at = position.reference_price
     if at is not None:
         for doubt in doubts(replace(position, configuration=after), at, now):
@@ -115,7 +115,7 @@ def _save(database: Database, position_id: int, after: Configuration, note: str)
     return "Saved. The next evaluation uses it; a proposal made before has to be made again."
 
 
-def _told(changes: tuple[Change, ...]) -> pd.DataFrame:
+def told(changes: tuple[Change, ...]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
@@ -180,7 +180,7 @@ def _show_history(
         )
     changes = difference(position.configuration, history[number - 1].configuration)
     if changes:
-        st.table(_told(changes), border="horizontal", hide_index=True)
+        st.table(told(changes), border="horizontal", hide_index=True)
     else:
         st.caption(f"Step {number} is what is in force.")
 
@@ -189,7 +189,7 @@ def _steps(history: list[ConfigurationRecord], one: ConfigurationRecord) -> list
     if one.number == 1:
         return ["as opened"]
     before = history[one.number - 2].configuration
-    changes = _told(difference(before, one.configuration))
+    changes = told(difference(before, one.configuration))
     return [f"{row.Setting} {row.Before} → {row.After}" for row in changes.itertuples()]
 
 

@@ -18,7 +18,10 @@ LABELS = {
     "xlsx": "Excel workbook",
     "json": "JSON, for programs",
     "parquet": "Parquet, for notebooks and DuckDB",
+    "png": "PNG picture",
+    "svg": "SVG picture, for print",
 }
+MEDIA_TYPES = exports.MEDIA_TYPES | {"png": "image/png", "svg": "image/svg+xml"}
 
 
 def show(
@@ -74,13 +77,21 @@ def downloads(source: Source, name: str, key: str) -> None:
     the page. The file is made when it is asked for.
     """
     several = isinstance(source, Mapping)
-    with st.popover("Download", icon=":material/download:", key=key, type="tertiary"):
-        for kind in exports.SEVERAL if several else exports.MEDIA_TYPES:
+    kinds = exports.SEVERAL if several else tuple(exports.MEDIA_TYPES)
+    files({kind: _maker(source, kind) for kind in kinds}, name, key)
+
+
+def files(
+    makers: Mapping[str, Callable[[], bytes]], name: str, key: str, title: str = "Download"
+) -> None:
+    """A menu that downloads NAME in one of several formats, each made when it is asked for."""
+    with st.popover(title, icon=":material/download:", key=key, type="tertiary"):
+        for kind, maker in makers.items():
             st.download_button(
                 LABELS[kind],
-                data=_maker(source, kind),
+                data=maker,
                 file_name=f"{name}.{kind}",
-                mime=exports.MEDIA_TYPES[kind],
+                mime=MEDIA_TYPES[kind],
                 on_click="ignore",
                 key=f"{key}-{kind}",
                 width="stretch",

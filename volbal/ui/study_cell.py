@@ -1,0 +1,226 @@
+"""The chosen cell of a study: what it is worth, its full simulation, and where it can go."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from volbal.domain.configuration import difference
+from volbal.domain.position import Position
+from volbal.engine.metrics import METRICS
+from volbal.errors import InvalidInput, VolbalError
+from volbal.formatting import UNDEFINED, metric_text
+from volbal.services import positions, study_results
+from volbal.services.research import Simulation
+from volbal.services.study_results import CellResult
+from volbal.ui import acting, address, components, log, setting
+from volbal.ui.fields import parameter_text
+from volbal.ui.study_shared import SCORES, Looked, kept, label, option_input
+
+PAGES: Final = Path(__file__).parents[2] / "pages"
+SIMULATE: Final = PAGES / "simulate.py"
+POSITION: Final = PAGES / "position.py"
+
+
+def draw(looked: Looked, cell: CellResult, title: str, columns: int = 2) -> Simulation | None:
+    """What is known of the cell; returns its simulation, None where it cannot be simulated."""
+    st.subheader(title)
+    st.markdown(f"**{parameter_text(dict(cell.parameters))}**")
+    st.caption(standing_text(looked, cell))
+    if cell.status == "invalid":
+        st.warning(why_invalid(looked, cell.cell_id), icon=":material/block:")
+        return None
+    outcome = kept(looked, simulated, cell.cell_id, _symbol_input(looked))
+    components.headline(outcome, columns=columns)
+    components.show_bracket(outcome)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _link(outcome)
+        if st.button(
+            "Apply to a position",
+            key=f"{looked.page}-apply",
+            icon=":material/rule_settings:",
+            help="Make this policy that of an open position; you see what changes first.",
+        ):
+            _apply_to_position(looked, cell)
+    with st.expander("All metrics of this cell"):
+        _show_metrics(looked, cell)
+    return outcome
+
+
+def draw_value(looked: Looked, outcome: Simulation) -> None:
+    """Value and drawdown over time."""
+    with st.container(border=True):
+        components.draw_value(outcome, f"{looked.page}-value", height=400)
+
+
+def standing_text(looked: Looked, cell: CellResult) -> str:
+    """Where the cell stands among the others, and why it stands nowhere."""
+    if cell.status == "invalid":
+        return "Breaks a bound and was not simulated."
+    if cell.rejected_by:
+        return f"Rejected: {', '.join(cell.rejected_by)}. Simulated and shown, not ranked."
+    if cell.rank is None:
+        return "Not ranked: a goal is undefined for it."
+    told = [f"Rank {cell.rank:,} by score"]
+    values = {"score": cell.score, "plateau": cell.plateau, "fragility": cell.fragility}
+    for name, value in values.items():
+        text = metric_text(SCORES[name], value)
+        told.append(f"{SCORES[name].label.lower()} {text}")
+    if pd.isna(cell.plateau):
+        told.append("no plateau: fewer than half of its neighbours are ranked")
+    return " · ".join(told)
+
+
+def why_invalid(looked: Looked, cell_id: int) -> str:
+    """Which bound a cell breaks."""
+    try:
+        study_results.cell_policy(looked.database, looked.study_id, cell_id)
+    except InvalidInput as error:
+        return str(error)
+    return "It breaks a bound."
+
+
+def _symbol_input(looked: Looked) -> str:
+    """Whose prices the cell is simulated on."""
+    if len(looked.symbols) == 1:
+        return looked.symbols[0]
+    symbol: str = option_input(
+        st,
+        looked,
+        "simulated",
+        "Simulated on",
+        list(looked.symbols),
+        help=f"The ranking pools all symbols; a simulation is of one. "
+        f"Example: {looked.symbols[0]}.",
+    )
+    return symbol
+
+
+def simulated(looked: Looked, cell_id: int, symbol: str) -> Simulation:
+    """The full simulation of one cell on one symbol."""
+    return study_results.simulate_cell(looked.database, looked.study_id, cell_id, symbol)
+
+
+def _link(outcome: Simulation) -> None:
+    history = outcome.prepared.history
+    setup = replace(outcome.prepared.setup, start=history.first_date, end=history.last_date)
+    asked = address.Question(history.symbol, outcome.policy, setup)
+    st.page_link(
+        SIMULATE,
+        label="Open in Simulate",
+        icon=":material/open_in_new:",
+        query_params=address.write_question(asked),
+    )
+
+
+def _show_metrics(looked: Looked, cell: CellResult) -> None:
+    scores = {"plateau": cell.plateau, "score": cell.score, "fragility": cell.fragility}
+    columns = [*(SCORES[name] for name in scores), *METRICS]
+    values = scores | dict(cell.metrics)
+    frame = pd.DataFrame(
+        {
+            "Metric": [label(looked.column(one.name)) for one in columns],
+            "Value": [metric_text(one, values[one.name]) for one in columns],
+            "Meaning": [
+                f"{UNDEFINED} {cell.undefined[one.name]}"
+                if one.name in cell.undefined
+                else components.sentence(one)
+                for one in columns
+            ],
+        }
+    )
+    st.dataframe(
+        frame,
+        hide_index=True,
+        height=420,
+        column_config={
+            "Metric": st.column_config.TextColumn(width=165, pinned=True),
+            "Value": st.column_config.TextColumn(alignment="right", width=90),
+            "Meaning": st.column_config.TextColumn(width=600),
+        },
+        alt="Every metric of the cell; of undefined ones why",
+    )
+
+
+@st.dialog("Apply to a position", width="medium")
+def _apply_to_position(looked: Looked, cell: CellResult) -> None:
+    st.markdown(f"**{parameter_text(dict(cell.parameters))}**")
+    found = [one for one in positions.list_positions(looked.database) if one.balance.is_open]
+    if not found:
+        st.info("There is no open position. Open one first.", icon=":material/add_circle:")
+        st.page_link(POSITION, label="Open a position", query_params={"id": "new"})
+        return
+    names = {log.position_text(one.position_id, one.ticker): one for one in found}
+    usual = [name for name, one in names.items() if one.ticker in looked.request.symbols]
+    name = st.selectbox(
+        "Position",
+        list(dict.fromkeys((*usual, *names))),
+        key=f"{looked.page}-position",
+        help=f"Only open ones. Example: {next(iter(names))}.",
+    )
+    position = names[name]
+    if position.ticker not in looked.request.symbols:
+        st.warning(
+            f"The study is of {', '.join(looked.request.symbols)}, the position of "
+            f"{position.ticker}.",
+            icon=":material/warning:",
+        )
+    _preview(looked, cell, position)
+
+
+def _preview(looked: Looked, cell: CellResult, position: Position) -> None:
+    """What would change, and the button that changes it."""
+    policy = study_results.cell_policy(looked.database, looked.study_id, cell.cell_id)
+    after = replace(position.configuration, policy=policy)
+    changes = difference(position.configuration, after)
+    if not changes:
+        st.info("The position has exactly this policy already.", icon=":material/check:")
+        return
+    st.markdown("**What changes**")
+    st.table(setting.told(changes), border="horizontal", hide_index=True)
+    token = f"apply-{looked.study_id}-{cell.cell_id}-{position.position_id}-{acting.now()}"
+    if st.button(
+        "Apply",
+        key=f"{looked.page}-confirm",
+        type="primary",
+        icon=":material/check:",
+        on_click=acting.act,
+        args=(token, _apply, looked, cell.cell_id, position),
+    ):
+        st.rerun()
+
+
+def _apply(looked: Looked, cell_id: int, position: Position) -> str:
+    study_results.apply_to_position(
+        looked.database, looked.study_id, cell_id, position.position_id, acting.now()
+    )
+    st.session_state[f"{looked.page}-applied"] = position.position_id
+    name = log.position_text(position.position_id, position.ticker)
+    return f"{name} has this policy now; its settings show the step and roll it back."
+
+
+def show_applied(looked: Looked) -> None:
+    """Right after a policy was applied, the way to its position."""
+    position_id = st.session_state.pop(f"{looked.page}-applied", None)
+    if position_id is not None:
+        st.page_link(
+            POSITION,
+            label="Go to the position",
+            icon=":material/balance:",
+            query_params={"id": str(position_id)},
+        )
+
+
+def found(looked: Looked, cell_id: int) -> CellResult | None:
+    """The cell; None, and said why, where the study has none such."""
+    try:
+        return kept(looked, _cell, cell_id)
+    except VolbalError as error:
+        st.warning(f"{error} The best cell is shown.", icon=":material/link_off:")
+        return None
+
+
+def _cell(looked: Looked, cell_id: int) -> CellResult:
+    return study_results.cell(looked.database, looked.study_id, cell_id, looked.view)

@@ -1,0 +1,179 @@
+"""How far a study's ranking can be trusted: its ranges, the select part, and the vault."""
+
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from volbal.engine.metrics import METRIC, METRICS
+from volbal.errors import VolbalError
+from volbal.formatting import metric_text
+from volbal.services import studies, study_results
+from volbal.services.study_results import CellResult, Counts, Selection, Vault
+from volbal.ui import acting, tables
+from volbal.ui.fields import parameter_text, shown_value
+from volbal.ui.study_shared import (
+    KEY_METRICS,
+    Looked,
+    choose,
+    field_label,
+    kept,
+    key_of,
+)
+
+ELEMENT: Final = "selection"
+MOMENT: Final = "%Y-%m-%d %H:%M UTC"
+
+
+def draw(looked: Looked, counts: Counts, cell: CellResult | None) -> None:
+    """Everything beside the ranking itself."""
+    if looked.request.split:
+        _draw_selection(looked)
+        _draw_vault(looked, cell)
+    st.markdown("**What the cells are of**")
+    told = [counts.sentence + ".", *map(trials_text, _tried(looked)), *looked.study.evidence]
+    st.markdown("\n".join(f"- {sentence}" for sentence in told))
+
+
+def _tried(looked: Looked) -> list[tuple[str, int]]:
+    return [(one, studies.trials(looked.database, one)) for one in looked.symbols]
+
+
+def trials_text(tried: tuple[str, int]) -> str:
+    """How often a symbol has been searched, whatever study did it."""
+    symbol, cells = tried
+    return f"{cells:,} cells have ever been tried on {symbol}; the best of many is partly luck."
+
+
+def _draw_selection(looked: Looked) -> None:
+    st.markdown(
+        "**Select part**",
+        help="The best 1 % of the search part, ranked again on the 20 % of the range after it. "
+        "A cell that is good on both was less likely lucky.",
+    )
+    if looked.study.progress.remaining:
+        st.info("The select part is ranked when the study is completed.")
+        return
+    try:
+        found = kept(looked, _selection)
+    except VolbalError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    st.caption(f"{len(found.rows):,} cells from {found.first} to {found.last}.")
+    rows = found.rows
+    frame = pd.DataFrame(
+        {
+            "select": rows["select_rank"],
+            "search": rows["search_rank"],
+            **{name: [shown_value(v) for v in rows[name].tolist()] for name in looked.parameters},
+            **{
+                name: [metric_text(METRIC[name], value) for value in rows[name].tolist()]
+                for name in _metrics(looked)
+            },
+        }
+    )
+    key, cells = key_of(looked, ELEMENT), rows["cell_id"].tolist()
+
+    def clicked() -> None:
+        selected = st.session_state[key]["selection"]["rows"]
+        choose(looked.page, int(cells[selected[0]]) if selected else None, ELEMENT)
+
+    config = {
+        name: st.column_config.TextColumn(field_label(name), alignment="right")
+        for name in looked.parameters
+    }
+    config |= {
+        name: st.column_config.TextColumn(METRIC[name].label, alignment="right")
+        for name in _metrics(looked)
+    }
+    tables.show(
+        frame,
+        key,
+        config
+        | {
+            "select": st.column_config.NumberColumn("Select rank", pinned=True),
+            "search": st.column_config.NumberColumn("Search rank"),
+        },
+        alt="The best cells of the search part, ranked on the select part",
+        height="content" if len(frame) <= tables.MANY else 390,
+        on_select=clicked,
+        selection_mode="single-row",
+    )
+    tables.downloads(rows, f"study-{looked.study_id}-select", f"{looked.page}-select-file")
+
+
+def _metrics(looked: Looked) -> list[str]:
+    goals = [goal.metric for goal in looked.ranked.goals or ()]
+    return list(dict.fromkeys((*goals, *KEY_METRICS)))
+
+
+def _selection(looked: Looked) -> Selection:
+    return study_results.selection(looked.database, looked.study_id, looked.view)
+
+
+def _draw_vault(looked: Looked, cell: CellResult | None) -> None:
+    st.markdown(
+        "**Vault**",
+        help="The last 20 % of the range, which no cell has seen. It can be opened once, for one "
+        "cell: a second look would be one more trial.",
+    )
+    opened = study_results.vault(looked.database, looked.study_id)
+    if opened is not None:
+        _show_vault(looked, opened)
+        return
+    st.caption("Closed: the last 20 % of the range, which no cell has seen.")
+    if cell is None or cell.status == "invalid":
+        st.caption("Choose a cell that was simulated to open it for.")
+    elif st.button(
+        "Open the vault for this cell", key=f"{looked.page}-vault", icon=":material/lock_open:"
+    ):
+        _open_vault(looked, cell)
+
+
+@st.dialog("Open the vault?")
+def _open_vault(looked: Looked, cell: CellResult) -> None:
+    st.markdown(
+        f"**{parameter_text(dict(cell.parameters))}** is simulated on the last 20 % of the range "
+        "and stamped. The vault opens once: no other cell of this study can be tried on it."
+    )
+    token = f"vault-{looked.study_id}-{cell.cell_id}-{acting.now()}"
+    if st.button(
+        "Open it, once",
+        key=f"{looked.page}-vault-confirm",
+        type="primary",
+        icon=":material/lock_open:",
+        on_click=acting.act,
+        args=(token, _opened, looked, cell.cell_id),
+    ):
+        st.rerun()
+
+
+def _opened(looked: Looked, cell_id: int) -> str:
+    found = study_results.open_vault(looked.database, looked.study_id, cell_id, acting.now())
+    return f"The vault is open: {found.first} to {found.last}, stamped."
+
+
+def _show_vault(looked: Looked, opened: Vault) -> None:
+    """What the vault said, beside what the search part had promised."""
+    values = parameter_text(looked.parameters_of(opened.cell_id))
+    st.caption(
+        f":material/lock_open: Opened {opened.opened_at.strftime(MOMENT)} for {values}: "
+        f"{opened.first} to {opened.last}."
+    )
+    frame = pd.DataFrame(
+        {
+            "Metric": [one.label for one in METRICS],
+            **{
+                symbol: [metric_text(one, metrics[one.name]) for one in METRICS]
+                for symbol, metrics in opened.metrics.items()
+            },
+        }
+    )
+    tables.show(
+        frame,
+        f"{looked.page}-vault-said",
+        {name: st.column_config.TextColumn(name, alignment="right") for name in opened.metrics},
+        alt="Every metric of the cell on the vault part",
+        name=f"study-{looked.study_id}-vault",
+        height=390,
+    )

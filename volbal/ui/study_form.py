@@ -1,0 +1,511 @@
+"""The form of a study: parameters, goals, constraints, prices, start and base policy.
+
+Each input says in words, right below it, why its value cannot be used.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import streamlit as st
+
+from volbal.domain.policy import SHORTHANDS, Policy
+from volbal.engine.goals import KINDS, RANGES, Constraint, Goal, Kind, check_goals
+from volbal.engine.grid import Grid, Parameter, exact_range
+from volbal.engine.metrics import METRIC
+from volbal.errors import InvalidInput, VolbalError
+from volbal.formatting import value_text
+from volbal.market.model import PriceHistory
+from volbal.services import studies
+from volbal.services.research import Setup
+from volbal.services.running import Database
+from volbal.services.studies import Estimate
+from volbal.services.study_request import MOST_CELLS, MOST_SYMBOLS, StudyRequest
+from volbal.ui.address import policy_values
+from volbal.ui.fields import FIELDS, choices, shown_value
+from volbal.ui.forms import (
+    ONE_TICK_A_DAY,
+    SOURCE,
+    cell_inputs,
+    policy_inputs,
+    recalled,
+    remember,
+)
+from volbal.ui.log import plain
+from volbal.ui.study_address import (
+    MOST_PARAMETERS,
+    RUN_NAMES,
+    SETUP_NAMES,
+    constraint_of,
+    listed_parameter,
+    unranked,
+    usual_name,
+)
+
+KIND_TEXTS: Final[Mapping[Kind, str]] = {
+    "min_value": "at least",
+    "max_value": "at most",
+    "in_range": "between",
+    "out_of_range": "outside of",
+    "equal": "equal to",
+    "not_equal": "not equal to",
+}
+ARROWS: Final = {"up": "↑ more", "down": "↓ less"}
+MOST_TOLD: Final = 5
+"""Symbols whose range of prices is told."""
+
+FIRST_RUN: Final = (
+    "Estimating. Only the very first run on a computer starts slowly: it compiles the "
+    "calculation, about ten seconds."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the inputs ask, and what it would cost; problem: why it cannot be run, in words.
+
+    request is None where one cannot be made of the inputs, estimate where it cannot be run.
+    """
+
+    request: StudyRequest | None = None
+    estimate: Estimate | None = None
+    problem: str = ""
+
+
+def inputs(page: str, database: Database) -> Asked:
+    """Every input of a study, in the sidebar."""
+    idle = _fields_without_effect(page)
+    beside: dict[str, Any] = {}
+    st.subheader("Parameters")
+    _sweep_inputs(page, idle)
+    beside["parameters"] = st.empty()
+    st.subheader("Goals", help="What is ranked. A change re-ranks at once, nothing is run again.")
+    _goal_inputs(page)
+    st.subheader("Constraints", help="Filters. A change applies at once, nothing is run again.")
+    _constraint_inputs(page)
+    st.subheader("Prices")
+    _price_inputs(page)
+    st.subheader("Run")
+    beside["split"] = _run_inputs(page)
+    with st.expander("Base policy"):
+        st.caption("For every field that is no parameter above.")
+        policy_inputs(page, idle, swept_fields(page))
+    _refusal(lambda: _policy(page))
+    asked: StudyRequest | None = None
+    try:
+        asked = request(page)
+        return Asked(asked, _estimate(database, asked))
+    except VolbalError as error:
+        if isinstance(error, InvalidInput) and asked and error.field in beside:
+            beside[error.field].caption(_refused(error))
+        return Asked(asked, problem=str(error))
+
+
+def _estimate(database: Database, asked: StudyRequest) -> Estimate:
+    revisions = tuple(SOURCE.revision(symbol) for symbol in asked.symbols)
+    return _estimated(database, str(database.path), revisions, unranked(asked))
+
+
+@st.cache_data(max_entries=256, show_spinner=FIRST_RUN)
+def _estimated(
+    _database: Database, path: str, revisions: tuple[int, ...], asked: StudyRequest
+) -> Estimate:
+    return studies.estimate(_database, asked)
+
+
+def _refusal(check: Callable[[], Any]) -> None:
+    """Why what was typed cannot be used; nothing where it can."""
+    try:
+        check()
+    except VolbalError as error:
+        st.caption(_refused(error))
+
+
+def _refused(error: VolbalError) -> str:
+    return f":red[:material/error: {plain(str(error))}]"
+
+
+def request(page: str) -> StudyRequest:
+    """What the inputs ask. Raises InvalidInput."""
+    goals, constraints = ranking(page)
+    symbols = tuple(recalled(page, "symbols"))
+    parameters = tuple(_parameter(page, name) for name in recalled(page, "sweep"))
+    return StudyRequest(
+        name=recalled(page, "name").strip() or usual_name(symbols, parameters),
+        symbols=symbols,
+        parameters=parameters,
+        goals=goals,
+        constraints=constraints,
+        setup=_setup(page),
+        policy=_policy(page),
+        **{name: recalled(page, name) for name in RUN_NAMES},
+    )
+
+
+def _setup(page: str) -> Setup:
+    return Setup(**{name: recalled(page, name) for name in SETUP_NAMES})
+
+
+def _policy(page: str) -> Policy:
+    return Policy(**{name: recalled(page, name) for name in policy_values(Policy())})
+
+
+def ranking(page: str) -> tuple[tuple[Goal, ...], tuple[Constraint, ...]]:
+    """Goals and constraints as they stand. Raises InvalidInput."""
+    goals = tuple(_goal(page, metric) for metric in recalled(page, "goals"))
+    check_goals(goals)
+    constraints = (_constraint(page, row) for row in recalled(page, "constraints"))
+    return goals, tuple(one for one in constraints if one is not None)
+
+
+def _goal(page: str, metric: str) -> Goal:
+    direction = recalled(page, f"{metric}.direction")
+    natural = METRIC[metric].direction
+    weight = recalled(page, f"{metric}.weight")
+    return Goal(metric, float(weight), None if direction == natural else direction)
+
+
+def _constraint(page: str, row: int) -> Constraint | None:
+    """None while its number is still to be typed."""
+    key = f"constraint-{row}"
+    kind, low = recalled(page, f"{key}.kind"), recalled(page, f"{key}.low")
+    high = recalled(page, f"{key}.high") if kind in RANGES else low
+    if low is None or high is None:
+        return None
+    return constraint_of(recalled(page, f"{key}.metric"), kind, low, high)
+
+
+def _parameter(page: str, name: str) -> Parameter:
+    if choices(name):
+        chosen = recalled(page, f"{name}.values")
+        return Parameter(name, tuple(value for value in choices(name) if value in chosen))
+    if recalled(page, f"{name}.listed"):
+        return listed_parameter(name, recalled(page, f"{name}.list"))
+    ends = (value_text(recalled(page, f"{name}.{end}")) for end in ("low", "high", "step"))
+    return exact_range(name, *ends)
+
+
+def swept_fields(page: str) -> set[str]:
+    """The policy fields that the chosen parameters set, whatever the base policy says."""
+    names = recalled(page, "sweep")
+    return {field for name in names for field in SHORTHANDS.get(name, (name,))}
+
+
+def _sweep_inputs(page: str, idle: Mapping[str, str]) -> None:
+    st.multiselect(
+        "Parameters to sweep",
+        list(FIELDS),
+        key=f"{page}.sweep",
+        format_func=lambda name: FIELDS[name].label,
+        max_selections=MOST_PARAMETERS,
+        help=f"One to {MOST_PARAMETERS} fields; every combination of their values is simulated. "
+        "Example: trigger threshold and rebalance ratio.",
+    )
+    for name in recalled(page, "sweep"):
+        with st.container(border=True, gap="xsmall"):
+            _values_inputs(page, name)
+            if name in idle:
+                st.caption(f":material/info: {FIELDS[name].label} {idle[name]}")
+    try:
+        found = tuple(_parameter(page, name) for name in recalled(page, "sweep"))
+    except InvalidInput:
+        return  # said beside its own values
+    _refusal(lambda: Grid(Policy(), found))
+
+
+def _values_inputs(page: str, name: str) -> None:
+    field, options = FIELDS[name], choices(name)
+    if options:
+        _default(page, {f"{name}.values": list(options)})
+        st.pills(
+            field.label,
+            options,
+            key=f"{page}.{name}.values",
+            selection_mode="multi",
+            format_func=shown_value,
+            help=f"{field.help} Click the values to compare.",
+        )
+        return
+    _default(page, {f"{name}.listed": False})
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+        st.markdown(f"**{field.label}**", help=field.help, width="stretch")
+        st.toggle(
+            "List",
+            key=f"{page}.{name}.listed",
+            help="Exact values instead of a range. Example: 0.01, 0.02, 0.05.",
+        )
+    if recalled(page, f"{name}.listed"):
+        _list_input(page, name)
+    else:
+        _range_inputs(page, name)
+    st.caption(_values_text(page, name))
+
+
+def _default(page: str, values: Mapping[str, Any]) -> None:
+    """Give inputs that are not on screen yet a first value."""
+    remember(page, {n: v for n, v in values.items() if f"{page}.{n}" not in st.session_state})
+
+
+def _list_input(page: str, name: str) -> None:
+    low, high, _ = FIELDS[name].sweep
+    _default(page, {f"{name}.list": f"{value_text(low)}, {value_text(high)}"})
+    st.text_input(
+        "Values",
+        key=f"{page}.{name}.list",
+        help=f"Numbers separated by commas. Example: {value_text(low)}, {value_text(high)}.",
+    )
+
+
+def _range_inputs(page: str, name: str) -> None:
+    field = FIELDS[name]
+    state = dict(zip(("low", "high", "step"), field.sweep, strict=True))
+    _default(page, {f"{name}.{end}": value for end, value in state.items()})
+    low, high, step = (value_text(value) for value in field.sweep)
+    examples = {"low": ("Min", low), "high": ("Max", high), "step": ("Step", step)}
+    row = st.grid(3, min_column_width=60, gap="xxsmall")
+    for end, (label, example) in examples.items():
+        row.number_input(
+            label,
+            key=f"{page}.{name}.{end}",
+            step=field.step,
+            format="%.6g",
+            help=f"{label} of {field.label.lower()}. Example: {example}.",
+        )
+
+
+def _values_text(page: str, name: str) -> str:
+    """How many values a parameter has, and which; why it has none."""
+    try:
+        values = _parameter(page, name).values
+    except InvalidInput as error:
+        return _refused(error)
+    shown = [shown_value(value) for value in values]
+    listed = ", ".join(shown if len(shown) <= 4 else [*shown[:2], "…", shown[-1]])
+    return f"{len(values):,} value{'' if len(values) == 1 else 's'}: {listed}"
+
+
+def _goal_inputs(page: str) -> None:
+    st.multiselect(
+        "Metrics to be good in",
+        list(METRIC),
+        key=f"{page}.goals",
+        format_func=lambda name: METRIC[name].label,
+        help="One or several; each with a weight. Example: excess return and maximum drawdown.",
+    )
+    for metric in recalled(page, "goals"):
+        told = METRIC[metric]
+        _default(page, {f"{metric}.weight": 1.0, f"{metric}.direction": told.direction or "up"})
+        weight, direction = st.columns([2, 3], vertical_alignment="bottom", wrap=False)
+        weight.number_input(
+            told.label,
+            min_value=0.0,
+            step=0.5,
+            format="%.6g",
+            key=f"{page}.{metric}.weight",
+            help=f"Weight among the goals: {told.description}. Example: 1.",
+        )
+        direction.segmented_control(
+            f"Direction of {told.label.lower()}",
+            list(ARROWS),
+            required=True,
+            key=f"{page}.{metric}.direction",
+            format_func=ARROWS.__getitem__,
+            label_visibility="collapsed",
+            help="Which way is good. Example: ↓ less for volatility.",
+        )
+    _refusal(lambda: check_goals(tuple(_goal(page, one) for one in recalled(page, "goals"))))
+
+
+def _constraint_inputs(page: str) -> None:
+    rows = recalled(page, "constraints")
+    for row in rows:
+        with st.container(border=True, gap="xsmall"):
+            _constraint_row(page, row)
+    st.button(
+        "Add a constraint",
+        key=f"{page}.add",
+        icon=":material/add:",
+        type="tertiary",
+        on_click=lambda: remember(page, {"constraints": [*rows, max(rows, default=-1) + 1]}),
+    )
+
+
+def _constraint_row(page: str, row: int) -> None:
+    key = f"constraint-{row}"
+    _default(
+        page,
+        {f"{key}.metric": "max_drawdown", f"{key}.kind": "min_value"}
+        | {f"{key}.low": None, f"{key}.high": None},
+    )
+    head, remove = st.columns([5, 1], vertical_alignment="bottom", wrap=False)
+    head.selectbox(
+        "Metric",
+        list(METRIC),
+        key=f"{page}.{key}.metric",
+        format_func=lambda name: METRIC[name].label,
+        help="What the constraint is on. Example: maximum drawdown at least -0.3.",
+    )
+    remove.button(
+        "",
+        icon=":material/delete:",
+        key=f"{page}.{key}.remove",
+        type="tertiary",
+        help="Remove this constraint",
+        on_click=lambda: remember(
+            page, {"constraints": [one for one in recalled(page, "constraints") if one != row]}
+        ),
+    )
+    kind, low, *more = st.columns(
+        3 if recalled(page, f"{key}.kind") in RANGES else 2, vertical_alignment="bottom", wrap=False
+    )
+    kind.selectbox(
+        "Kind",
+        KINDS,
+        key=f"{page}.{key}.kind",
+        format_func=KIND_TEXTS.__getitem__,
+        help="How a cell has to compare. Example: at least.",
+    )
+    number: dict[str, Any] = {"step": 0.01, "format": "%.6g", "placeholder": "number"}
+    low.number_input(
+        "From" if more else "Value",
+        value=None,
+        key=f"{page}.{key}.low",
+        help="A fraction for ratios. Example: -0.3 is a fall of 30 %.",
+        **number,
+    )
+    for column in more:
+        column.number_input(
+            "To", value=None, key=f"{page}.{key}.high", help="Included. Example: 0.2.", **number
+        )
+    _refusal(lambda: _constraint_text(page, row))
+
+
+def _constraint_text(page: str, row: int) -> None:
+    """Say that a constraint waits for its number. Raises InvalidInput."""
+    if _constraint(page, row) is None:
+        st.caption(":material/info: Applies once its number is typed.")
+
+
+def _price_inputs(page: str) -> None:
+    st.multiselect(
+        "Symbols",
+        SOURCE.symbols(),
+        key=f"{page}.symbols",
+        max_selections=MOST_SYMBOLS,
+        on_change=_fit_dates,
+        args=(page,),
+        help="The same parameters are run on each; ranked by symbol and pooled. Example: AAPL, KO.",
+    )
+    found = _histories(page)
+    if not found:
+        st.caption(":red[:material/error: Choose at least one symbol.]")
+    start, end = st.columns(2, wrap=False)
+    reach = _reach(page, found)
+    start.date_input(
+        "Start",
+        key=f"{page}.start",
+        help="First session date, included; empty: from the first price. Example: 2013-01-02.",
+        **reach,
+    )
+    end.date_input(
+        "End",
+        key=f"{page}.end",
+        help="Last session date, included; empty: to the last price. Example: 2023-09-21.",
+        **reach,
+    )
+    for history in found[:MOST_TOLD]:
+        st.caption(f"{history.symbol} has prices from {history.first_date} to {history.last_date}.")
+    if len(found) > MOST_TOLD:
+        st.caption(f"So much for the first {MOST_TOLD} of {len(found)} symbols.")
+    for history in found:
+        _refusal(partial(history.between, recalled(page, "start"), recalled(page, "end")))
+
+
+def _fit_dates(page: str) -> None:
+    """Move dates that a newly chosen symbol does not have to those that all of them have."""
+    found = _histories(page)
+    first = max((one.first_date for one in found), default=None)
+    last = min((one.last_date for one in found), default=None)
+    if first is None or last is None or first >= last:
+        return
+    start, end = recalled(page, "start"), recalled(page, "end")
+    if start is not None:
+        remember(page, {"start": max(start, first) if start < last else first})
+    if end is not None:
+        remember(page, {"end": min(end, last) if end > first else last})
+
+
+def _histories(page: str) -> list[PriceHistory]:
+    return [SOURCE.history(symbol) for symbol in recalled(page, "symbols")]
+
+
+def _reach(page: str, found: list[PriceHistory]) -> dict[str, Any]:
+    """Days to choose from: those with prices, and those chosen already."""
+    chosen = [day for name in ("start", "end") if (day := recalled(page, name)) is not None]
+    days = [day for one in found for day in (one.first_date, one.last_date)] + chosen
+    limits = {"min_value": min(days), "max_value": max(days)} if days else {}
+    return {"value": None, "format": "YYYY-MM-DD", **limits}
+
+
+def _run_inputs(page: str) -> Any:
+    """Returns the place below the switch of the vault."""
+    st.toggle(
+        "Keep a vault",
+        key=f"{page}.split",
+        help="Search on the first 60 % of the range, select on the next 20 %, and keep the last "
+        "20 % unseen until you open it, once. Example: on, for anything you mean to trade.",
+    )
+    beside = st.empty()
+    cell_inputs(page)
+    _refusal(lambda: _setup(page))
+    ticks, lag = st.columns(2, wrap=False)
+    ticks.selectbox(
+        FIELDS["ticks"].label,
+        choices("ticks"),
+        key=f"{page}.ticks",
+        help=FIELDS["ticks"].help,
+        disabled="ticks" in recalled(page, "sweep"),
+    )
+    lag.number_input(
+        "Pay lag (days)",
+        min_value=0,
+        step=1,
+        key=f"{page}.pay_lag_days",
+        help="From ex-date to pay date where the data has no pay date. Example: 21.",
+    )
+    most, seed = st.columns(2, wrap=False)
+    most.number_input(
+        "Most combinations",
+        min_value=1,
+        max_value=MOST_CELLS,
+        step=100_000,
+        key=f"{page}.max_cells",
+        help="A larger grid is sampled evenly down to this number. Example: 1000000.",
+    )
+    seed.number_input(
+        "Seed",
+        min_value=0,
+        step=1,
+        key=f"{page}.seed",
+        help="Of the sample; the same seed gives the same sample. Example: 0.",
+    )
+    st.text_input(
+        "Name",
+        key=f"{page}.name",
+        placeholder="from symbols and parameters",
+        help="What the study is called in the list, from when it is saved or run. "
+        "Example: KO, wide triggers.",
+    )
+    return beside
+
+
+def _fields_without_effect(page: str) -> dict[str, str]:
+    """Fields that cannot change anything in the run that the inputs ask for, with the reason."""
+    idle: dict[str, str] = {}
+    symbols = recalled(page, "symbols")
+    if recalled(page, "ticks") == "close" and "ticks" not in recalled(page, "sweep"):
+        idle["max_orders_per_day"] = ONE_TICK_A_DAY
+    if symbols and all(one.dividends.empty for one in _histories(page)):
+        idle["withholding_rate"] = f"cannot matter here: {', '.join(symbols)} paid no dividends."
+    return idle

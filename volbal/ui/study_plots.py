@@ -1,0 +1,251 @@
+"""Other pictures of a study: trade-offs between goals, parallel coordinates, slices."""
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from volbal.engine.goals import Goal
+from volbal.engine.metrics import METRICS
+from volbal.formatting import metric_text, percent_points, short_texts, value_expression
+from volbal.services import study_results
+from volbal.services.study_results import Pareto
+from volbal.ui import study_charts
+from volbal.ui.fields import parameter_text, shown_value
+from volbal.ui.study_address import COLUMNS
+from volbal.ui.study_charts import Axis, Scale
+from volbal.ui.study_shared import (
+    Looked,
+    field_label,
+    kept,
+    key_of,
+    label,
+    metric_input,
+    on_click,
+    option_input,
+    rows_of,
+)
+
+TRADE_OFFS: Final = "trade-offs"
+DIRECTED: Final = tuple(metric.name for metric in METRICS if metric.direction)
+MOST_AXES: Final = 10
+"""Upright axes that can be told apart."""
+
+
+def draw_trade_offs(looked: Looked, chosen: int | None) -> None:
+    """Two goals against each other, with the cells that nobody beats in all goals."""
+    goals = looked.ranked.goals or ()
+    names = [goal.metric for goal in goals]
+    row = st.grid(4, min_column_width=150)
+    if len(goals) == 1:
+        # One goal has no trade-off: set it against another metric.
+        others = [name for name in DIRECTED if name != names[0]]
+        usual = [name for name in ("max_drawdown", "volatility") if name in others]
+        partner = option_input(
+            row,
+            looked,
+            "against",
+            f"{looked.column(names[0]).label} against",
+            list(dict.fromkeys((*usual, *others))),
+            format_func=lambda name: label(looked.column(name)),
+            help="The study has one goal; this one is set against it. Example: max drawdown.",
+        )
+        goals, names = (*goals, Goal(partner)), [names[0], partner]
+        x, y = partner, names[0]
+    else:
+        x, y = _goal_inputs(row, looked, names)
+    found = kept(looked, _pareto, goals)
+    if found.front.empty:
+        st.info("No feasible cell has a value of every goal.", icon=":material/info:")
+        return
+    points = _points(looked, found, x, y, chosen)
+    hints = _hints(looked, names)
+    chart = study_charts.trade_offs(
+        points, looked.column(x), looked.column(y), hints, joined=len(names) == 2
+    )
+    axes = f"{looked.column(y).label} against {looked.column(x).label.lower()}"
+    st.altair_chart(
+        chart,
+        key=key_of(looked, TRADE_OFFS),
+        on_select=on_click(looked, TRADE_OFFS, "cell", "other"),
+        selection_mode=["cell", "other"],
+        alt=f"{axes}: {len(found.front):,} cells that no other beats, and {len(found.cloud):,} "
+        "others.",
+    )
+    knee = ""
+    if found.knee is not None:
+        values = parameter_text(looked.parameters_of(found.knee))
+        knee = f" · diamond: knee, where giving up one goal for another stops paying ({values})"
+    st.caption(
+        f"blue: the {len(found.front):,} cells that no other beats in "
+        f"{_listed([looked.column(name).label.lower() for name in names])} · grey: "
+        f"{len(found.cloud):,} of the others{knee} · circle: the cell beside. "
+        "Weights do not matter here."
+    )
+
+
+def _goal_inputs(row: Any, looked: Looked, names: list[str]) -> tuple[str, str]:
+    def axis(name: str, title: str, options: list[str]) -> str:
+        chosen: str = option_input(
+            row,
+            looked,
+            name,
+            title,
+            options,
+            format_func=lambda one: label(looked.column(one)),
+            help=f"A goal along this axis. Example: {looked.column(options[0]).label.lower()}.",
+        )
+        return chosen
+
+    y = axis("up", "Up", names)
+    return axis("across", "Across", [name for name in names if name != y]), y
+
+
+def _pareto(looked: Looked, goals: tuple[Goal, ...]) -> Pareto:
+    view = study_results.View(looked.view.symbol, goals, looked.view.constraints)
+    return study_results.pareto(looked.database, looked.study_id, view)
+
+
+def _points(looked: Looked, found: Pareto, x: str, y: str, chosen: int | None) -> pd.DataFrame:
+    parts = [
+        (found.front.assign(kind="front")),
+        (found.cloud.assign(kind="cloud")),
+    ]
+    known = {int(cell) for part in parts for cell in part["cell_id"]}
+    if chosen is not None and chosen not in known:
+        parts.append(rows_of(looked, (chosen,)).reset_index(drop=True).assign(kind="cloud"))
+    points = pd.concat(parts, ignore_index=True)
+    for name in looked.parameters:
+        points[f"p_{name}"] = [shown_value(value) for value in points[name].tolist()]
+    return points.assign(
+        x=points[x],
+        y=points[y],
+        knee=points["cell_id"] == found.knee,
+        chosen=points["cell_id"] == chosen,
+    )
+
+
+def _hints(looked: Looked, names: list[str]) -> dict[str, str]:
+    hints = {field_label(name): f"datum['p_{name}']" for name in looked.parameters}
+    columns = [*map(looked.column, dict.fromkeys((*names, "score")))]
+    return hints | {column.label: value_expression(column, column.name) for column in columns}
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def draw_parallel(looked: Looked) -> None:
+    """Every cell a line over its parameters and goals."""
+    rows = kept(looked, _sample)
+    by = "plateau" if rows["plateau"].notna().any() else "score"
+    rows = rows[rows[by].notna()].sort_values(by)
+    if rows.empty:
+        st.info("No cell is ranked yet.", icon=":material/info:")
+        return
+    goals = [goal.metric for goal in looked.ranked.goals or ()]
+    columns = [*looked.parameters, *goals, by][:MOST_AXES]
+    frame = pd.DataFrame({name: _measured(looked, name, rows[name]) for name in columns})
+    scales = [_scale(looked, name) for name in columns]
+    st.echarts_chart(
+        study_charts.parallel(frame, scales, scales[-1]),
+        height=470,
+        key=f"{looked.page}-parallel-{looked.study_id}",
+        alt=f"{len(rows):,} cells, each a line over {_listed([one.title for one in scales])}",
+    )
+    st.caption(
+        f"{len(rows):,} cells: the best half by place, the others an even sample of the rest · "
+        f"blue: better by {looked.column(by).label.lower()} · drag along an axis to keep the "
+        "cells that cross it there; click it to let all in again."
+    )
+
+
+def _sample(looked: Looked) -> pd.DataFrame:
+    return study_results.parallel_sample(looked.database, looked.study_id, looked.view)
+
+
+def _measured(looked: Looked, name: str, values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Values as an upright axis shows them: words, or numbers in the unit of its labels."""
+    if name in looked.parameters:
+        if looked.parameters[name].numeric:
+            return values.astype(float)
+        return pd.Series([shown_value(value) for value in values.tolist()], index=values.index)
+    return percent_points(values) if looked.column(name).unit == "ratio" else values
+
+
+def _scale(looked: Looked, name: str) -> Scale:
+    if name in looked.parameters:
+        parameter = looked.parameters[name]
+        words = () if parameter.numeric else tuple(map(shown_value, parameter.values))
+        return Scale(name, field_label(name), words)
+    column = looked.column(name)
+    formatter = "{value} %" if column.unit == "ratio" else "{value}"
+    return Scale(name, column.label, (), formatter, column.direction == "down")
+
+
+def draw_slices(looked: Looked, cell: int, default: int) -> None:
+    """What each parameter alone does from the chosen cell."""
+    row = st.grid(4, min_column_width=150)
+    metric = looked.column(
+        metric_input(
+            row,
+            looked,
+            "metric",
+            "What each parameter is seen to change. Example: excess return.",
+            list(COLUMNS),
+        )
+    )
+    found = kept(looked, _slices, cell, metric.name)
+    st.caption(
+        f"One parameter at a time, the others as in {parameter_text(looked.parameters_of(cell))}. "
+        "A good cell stands on a broad hill, not on a needle · circle: this cell · square: base "
+        "policy · click a point to go there."
+    )
+    grid = st.grid(2, min_column_width=280)
+    for name in looked.parameters:
+        with grid.container():
+            _draw_slice(
+                looked, found[found["parameter"] == name], name, metric.name, (cell, default)
+            )
+
+
+def _slices(looked: Looked, cell: int, metric: str) -> pd.DataFrame:
+    return study_results.slices(looked.database, looked.study_id, cell, metric, looked.view)
+
+
+def _draw_slice(
+    looked: Looked, found: pd.DataFrame, name: str, metric: str, marks: tuple[int, int]
+) -> None:
+    column, parameter = looked.column(metric), looked.parameters[name]
+    value = found[metric].astype(float)
+    cells = pd.DataFrame(
+        {
+            "x": [shown_value(one) for one in found["value"].tolist()],
+            "value": value,
+            "label": short_texts(column, value),
+            "cell_id": found["cell_id"],
+            "kind": np.where(value.isna(), "undefined", "shown"),
+            "opacity": np.where(found["status"] == "rejected", study_charts.DIM, 1.0),
+            "best": False,
+            "chosen": found["cell_id"] == marks[0],
+            "default": found["cell_id"] == marks[1],
+        }
+    )
+    element = f"slice-{name}"
+    if (cells["kind"] == "undefined").all():
+        st.caption(f"{field_label(name)}: no cell on this line has a value.")
+        return
+    axis = Axis(field_label(name), [shown_value(one) for one in parameter.values])
+    hints = {
+        field_label(name): "datum.x",
+        column.label: value_expression(column, "value"),
+    }
+    low, high = (metric_text(column, one) for one in (value.min(), value.max()))
+    st.altair_chart(
+        study_charts.line(cells, axis, column, hints, parameter.numeric, height=220),
+        key=key_of(looked, element),
+        on_select=on_click(looked, element, "cell"),
+        selection_mode="cell",
+        alt=f"{column.label} by {field_label(name).lower()} alone: from {low} to {high}",
+    )

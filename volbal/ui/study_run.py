@@ -1,0 +1,206 @@
+"""The head of a study's page: running what the form asks, and watching it run."""
+
+import hashlib
+import json
+import time
+from typing import Final
+
+import streamlit as st
+
+from volbal.domain.study_states import StudyNotStartable, StudyRunning, StudyState
+from volbal.services import studies
+from volbal.services.running import Database
+from volbal.services.studies import Progress, Study
+from volbal.services.study_request import StudyRequest
+from volbal.ui import acting, study_words
+from volbal.ui.forms import SOURCE, remember
+from volbal.ui.log import plain
+from volbal.ui.study_address import same_run
+from volbal.ui.study_form import Asked
+
+RESUMABLE: Final = (StudyState.INTERRUPTED, StudyState.CANCELLED, StudyState.FAILED)
+
+PATIENCE: Final = 1.0
+"""Seconds that a page waits for a study it has just started: small ones are then drawn whole."""
+
+LOOK_SECONDS: Final = 0.5
+"""How often a running study is looked at."""
+
+REDRAW_SECONDS: Final = 5.0
+"""How often its results are drawn again; more often nobody could click in them."""
+
+
+def ask(page: str, database: Database, asked: Asked, study: Study | None) -> None:
+    """What the form asks and what it would cost, with the buttons that run or save it."""
+    if study is not None and not is_open(asked, study):
+        return
+    with st.container(border=True, key=f"{page}-ask"):
+        st.markdown(f"**{_title(asked, study)}**")
+        if asked.request is not None:
+            st.markdown(study_words.request_text(asked.request))
+        if asked.request is not None and asked.estimate is not None:
+            st.markdown(study_words.count_text(asked.request, asked.estimate))
+        else:
+            st.markdown(f":red[:material/error: {plain(asked.problem)}]")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _buttons(page, database, asked, study)
+
+
+def is_open(asked: Asked, study: Study) -> bool:
+    """Whether there is something to run: a draft, or a form that asks for other cells."""
+    if study.state is StudyState.DRAFT or asked.request is None:
+        return True
+    return not same_run(study.request, asked.request)
+
+
+def _title(asked: Asked, study: Study | None) -> str:
+    if asked.request is None:
+        return "The form cannot be run as it is"
+    if study is None:
+        return "Ready to run"
+    if study.state is StudyState.DRAFT:
+        return f"Draft {study.study_id}: {plain(study.request.name)}"
+    return ":orange[Not run yet:] the form asks for something else than the study below"
+
+
+def _buttons(page: str, database: Database, asked: Asked, study: Study | None) -> None:
+    request = asked.request
+    key = "" if request is None else _key(request)
+    study_id = study.study_id if study and study.state is StudyState.DRAFT else None
+    st.button(
+        "Run",
+        key=f"{page}.go",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=asked.estimate is None,
+        on_click=acting.act,
+        args=(f"run {key} {acting.now()}", _run, page, database, request, study_id),
+        help="Saves it and runs it in the background; you can leave this page meanwhile.",
+    )
+    saved = study_id is not None and study is not None and request == study.request
+    st.button(
+        "Save as draft" if study_id is None else "Save changes",
+        key=f"{page}.save",
+        icon=":material/save:",
+        disabled=asked.estimate is None or saved,
+        on_click=acting.act,
+        args=(f"save {key} {acting.now()}", _save, page, database, request, study_id),
+        help="Keeps it on Studies without running it.",
+    )
+
+
+def _run(page: str, database: Database, request: StudyRequest, draft: int | None) -> str:
+    """Run it once, however often it is asked for: the second time its study is shown."""
+    now = acting.now()
+    made = _drafted(database, request, draft, "run")
+    told = ""
+    try:
+        studies.start(database, made.study_id, now)
+    except StudyNotStartable:
+        told = f"Study {made.study_id} was asked exactly this before; here it is."
+    except StudyRunning:
+        pass
+    _show(page, made.study_id)
+    st.session_state[f"{page}-started"] = made.study_id
+    return told
+
+
+def _save(page: str, database: Database, request: StudyRequest, draft: int | None) -> str:
+    made = _drafted(database, request, draft, "draft")
+    _show(page, made.study_id)
+    return f"Draft {made.study_id} is saved."
+
+
+def _drafted(database: Database, request: StudyRequest, draft: int | None, aim: str) -> Study:
+    """The study of `request`: the draft with this number, or the one made for the same aim."""
+    if draft is not None:
+        known = studies.get(database, draft)
+        if known.request == request:
+            return known
+        return studies.change(database, draft, request, acting.now())
+    key = f"{aim}-{_key(request)}"
+    while True:
+        made = studies.create(database, request, acting.now(), key=key)
+        begun = aim == "draft" and made.state is not StudyState.DRAFT
+        if made.request == request and not begun:
+            return made
+        key = f"{key}-{made.study_id}"  # that one has become something else meanwhile
+
+
+def _key(request: StudyRequest) -> str:
+    """The same for the same question about the same prices."""
+    revisions = [SOURCE.revision(symbol) for symbol in request.symbols]
+    content = json.dumps([request.as_mapping(), revisions], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _show(page: str, study_id: int) -> None:
+    remember(page, {"study": study_id, "x": None, "y": None, "of": None, "cell": None})
+
+
+def settle(page: str, database: Database) -> None:
+    """Wait a moment for a study that this page has just started."""
+    study_id = st.session_state.pop(f"{page}-started", None)
+    if study_id is None:
+        return
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if studies.progress(database, study_id).state is not StudyState.RUNNING:
+            return
+        time.sleep(0.02)
+
+
+def watch(database: Database, study: Study) -> None:
+    """Where the study stands; while it runs by itself, with what can be done about it."""
+    drawn_at, drawn = time.monotonic(), study.progress
+    live = study.state is StudyState.RUNNING
+
+    @st.fragment(run_every=LOOK_SECONDS if live else None)
+    def standing() -> None:
+        progress = studies.progress(database, study.study_id)
+        empty = drawn.completed <= drawn.invalid
+        due = empty or time.monotonic() - drawn_at > REDRAW_SECONDS
+        if progress.state is not drawn.state or (due and progress.completed > drawn.completed):
+            st.rerun()
+        _standing(database, study, progress)
+
+    standing()
+
+
+def _standing(database: Database, study: Study, progress: Progress) -> None:
+    if progress.state is StudyState.RUNNING:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            st.progress(progress.percentage / 100.0, study_words.progress_text(progress))
+            _button(database, study, "Cancel", "stop_circle")
+    elif progress.state in RESUMABLE:
+        with st.container(horizontal=True, vertical_alignment="center", border=True):
+            st.markdown(_stopped_text(progress), width="stretch")
+            _button(database, study, "Resume", "play_arrow")
+
+
+def _stopped_text(progress: Progress) -> str:
+    told = f"{study_words.badge(progress.state)} {study_words.ended_text(progress)} are stored."
+    if progress.error:
+        return f"{told}  \n:red[{plain(progress.error)}]"
+    return f"{told} Resuming goes on from there."
+
+
+def _button(database: Database, study: Study, label: str, icon: str) -> None:
+    does = {"Cancel": _cancel, "Resume": _resume}[label]
+    st.button(
+        label,
+        key=f"{label.lower()}-{study.study_id}",
+        icon=f":material/{icon}:",
+        on_click=acting.act,
+        args=(f"{label} {study.study_id} {acting.now()}", does, database, study.study_id),
+    )
+
+
+def _cancel(database: Database, study_id: int) -> str:
+    studies.cancel(database, study_id, acting.now())
+    return ""
+
+
+def _resume(database: Database, study_id: int) -> str:
+    studies.resume(database, study_id, acting.now())
+    return ""

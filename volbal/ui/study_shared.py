@@ -1,0 +1,205 @@
+"""What the panels of a study's results share: the study as it is looked at, and the chosen cell.
+
+Whatever is asked of the records is kept until more cells are stored, so that a click on a panel
+costs no more than drawing it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+import pandas as pd
+import streamlit as st
+
+from volbal.engine.grid import Parameter, Value
+from volbal.engine.metrics import METRIC, Metric
+from volbal.services import study_results
+from volbal.services.running import Database
+from volbal.services.studies import Study
+from volbal.services.study_request import StudyRequest
+from volbal.services.study_results import Counts, View
+from volbal.ui.fields import FIELDS
+from volbal.ui.forms import remember
+
+T = TypeVar("T")
+
+SCORES: Final = {
+    one.name: one
+    for one in (
+        Metric("score", "Score", "number", "up", "mean place among the feasible cells, 0 to 1"),
+        Metric(
+            "plateau",
+            "Plateau",
+            "number",
+            "up",
+            "mean score of a cell and its neighbours one step away",
+        ),
+        Metric(
+            "fragility",
+            "Fragility",
+            "number",
+            "down",
+            "the cell's score less the lowest among its neighbours",
+        ),
+        Metric("rank", "Rank", "count", "down", "place by score, 1 is best"),
+    )
+}
+"""Columns that a way of looking computes, described like metrics."""
+
+UNRANKED: Final = "rejected, not ranked, or too few ranked neighbours"
+KEY_METRICS: Final = (
+    "total_return",
+    "excess_return",
+    "sharpe_ratio",
+    "max_drawdown",
+    "fill_count",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A study and how it is looked at. page: what the state of its inputs begins with."""
+
+    database: Database
+    study: Study
+    view: View
+    page: str
+
+    @property
+    def study_id(self) -> int:
+        return self.study.study_id
+
+    @property
+    def request(self) -> StudyRequest:
+        return self.study.request
+
+    @property
+    def ranked(self) -> View:
+        """The view with its goals and constraints written out."""
+        goals = self.view.goals or self.request.goals
+        kept = self.view.constraints
+        constraints = self.request.constraints if kept is None else kept
+        return replace(self.view, goals=goals, constraints=constraints)
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {parameter.name: parameter for parameter in self.request.parameters}
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Those that the view is of."""
+        return self.request.symbols if self.view.symbol is None else (self.view.symbol,)
+
+    def column(self, name: str) -> Metric:
+        """A metric or score; its direction is the goal's where it is one."""
+        metric = SCORES.get(name) or METRIC[name]
+        ways = {goal.metric: goal.direction for goal in self.ranked.goals or ()}
+        return replace(metric, direction=ways.get(name) or metric.direction)
+
+    def parameters_of(self, cell_id: int) -> dict[str, Value]:
+        return self.request.grid.cell(cell_id)
+
+
+def label(metric: Metric) -> str:
+    """A column's label with the direction that is good."""
+    arrow = {"up": " ↑", "down": " ↓", None: ""}[metric.direction]
+    return f"{metric.label}{arrow}"
+
+
+def field_label(name: str) -> str:
+    return FIELDS[name].label
+
+
+def kept(looked: Looked, ask: Callable[..., T], *arguments: Any) -> T:
+    """What `ask(looked, *arguments)` gives, asked again only where more cells are stored."""
+    study = looked.study
+    stamp = (study.study_id, study.created_at, study.progress.completed, looked.view)
+    where = str(looked.database.path)
+    return _kept(where, stamp, ask.__qualname__, arguments, lambda: ask(looked, *arguments))  # type: ignore[no-any-return]
+
+
+@st.cache_resource(show_spinner=False, max_entries=48)
+def _kept(
+    where: str, stamp: tuple[Any, ...], name: str, arguments: Any, _ask: Callable[[], Any]
+) -> Any:
+    return _ask()
+
+
+def counted(looked: Looked) -> Counts:
+    """How many cells there are of which kind, and the best ones."""
+    return study_results.counts(looked.database, looked.study_id, looked.view)
+
+
+def rows_of(looked: Looked, cells: tuple[int, ...]) -> pd.DataFrame:
+    """Rows of these cells by cell_id."""
+    wanted = study_results.Filters(values={"cell_id": cells})
+    page = study_results.page(
+        looked.database,
+        looked.study_id,
+        looked.view,
+        sort="cell_id",
+        descending=False,
+        limit=len(cells),
+        filters=wanted,
+    )
+    return page.rows.set_index("cell_id", drop=False)
+
+
+def chosen_cell(page: str) -> int | None:
+    """The cell that was clicked or named in the link."""
+    cell: int | None = st.session_state.get(f"{page}.cell")
+    return cell
+
+
+def choose(page: str, cell: int | None, by: str) -> None:
+    """Make `cell` the chosen one; every element but `by` forgets the mark it carries.
+
+    So nothing keeps a mark on a cell that is no longer chosen, and a click on it counts again.
+    """
+    st.session_state[f"{page}.cell"] = cell
+    turns = st.session_state.setdefault(f"{page}-turns", {})
+    for element in turns:
+        turns[element] += element != by
+
+
+def key_of(looked: Looked, element: str) -> str:
+    """The key of an element that cells are clicked in; another one after every other choice."""
+    turns = st.session_state.setdefault(f"{looked.page}-turns", {})
+    turn = turns.setdefault(element, 0)
+    return f"{looked.page}.{element}-{looked.study_id}-{turn}"
+
+
+def on_click(looked: Looked, element: str, *names: str) -> Callable[[], None]:
+    """What happens where a cell of a chart is clicked. names: the chart's selections."""
+    key = key_of(looked, element)
+
+    def clicked() -> None:
+        selected = st.session_state[key]["selection"]
+        cells = [one["cell_id"] for name in names for one in selected.get(name, [])]
+        choose(looked.page, int(cells[0]) if cells else None, element)
+
+    return clicked
+
+
+def option_input(
+    place: Any, looked: Looked, name: str, title: str, options: list[Any], **more: Any
+) -> Any:
+    """A selectbox whose state falls back to the first option where it is none of them."""
+    key = f"{looked.page}.{name}"
+    if st.session_state.get(key) not in options:
+        remember(looked.page, {name: options[0]})
+    return place.selectbox(title, options, key=key, persist_state="page", **more)
+
+
+def metric_input(place: Any, looked: Looked, name: str, told: str, options: list[str]) -> str:
+    """Which column a panel shows."""
+    chosen: str = option_input(
+        place,
+        looked,
+        name,
+        "Metric",
+        options,
+        format_func=lambda one: label(looked.column(one)),
+        help=told,
+    )
+    return chosen

@@ -1,0 +1,149 @@
+"""The results of a study on screen: heatmap, table, trade-offs, the chosen cell, evidence."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import streamlit as st
+
+from volbal.engine.goals import Goal
+from volbal.formatting import value_text
+from volbal.services import studies
+from volbal.services.running import Database
+from volbal.services.studies import Study
+from volbal.services.study_results import CellResult, Counts, View
+from volbal.ui import study_cell, study_evidence, study_heatmap, study_plots, study_table
+from volbal.ui.study_address import PANELS
+from volbal.ui.study_shared import Looked, chosen_cell, counted, kept
+
+TITLES: Final[Mapping[str, str]] = {
+    "heatmap": "Heatmap",
+    "table": "Table",
+    "trade-offs": "Trade-offs",
+    "parallel": "Parallel",
+    "slices": "Slices",
+    "evidence": "Evidence",
+}
+SPLIT: Final = "Split: 60 % of the range to search, 20 % to select, 20 % in the vault."
+WIDE: Final = ("table", "parallel", "slices", "evidence")
+"""Panels that need the whole width: the chosen cell stands below them."""
+
+
+def draw(database: Database, study: Study, view: View, page: str) -> None:
+    """Everything that is stored of a study, as far as it has come.
+
+    page: what the state of the inputs begins with; their names metric, x, y, cell and panel are
+    those of `study_address.read`. Raises VolbalError.
+    """
+    looked = Looked(database, study, view, page)
+    counts = kept(looked, counted)
+    study_cell.show_applied(looked)
+    if not counts.stored:
+        st.info("No cell is stored yet.", icon=":material/hourglass_empty:")
+        return
+    st.markdown(ranking_text(looked, counts))
+    st.caption("  \n".join(evidence_texts(looked, counts)))
+    panel = _panel_input(looked)
+    chosen, cell = _cell(looked, counts)
+    title = "Selected cell" if chosen is not None else "Best cell"
+    if panel in WIDE:
+        _draw_panel(looked, counts, panel, chosen, cell)
+        outcome = study_cell.draw(looked, cell, title, columns=4) if cell else None
+    else:
+        left, right = st.columns([3, 2], gap="medium")
+        with left:
+            _draw_panel(looked, counts, panel, chosen, cell)
+        with right:
+            outcome = study_cell.draw(looked, cell, title) if cell else None
+    if outcome is not None:
+        study_cell.draw_value(looked, outcome)
+
+
+def _panel_input(looked: Looked) -> str:
+    titles = dict(TITLES)
+    if len(looked.parameters) == 1:
+        titles["heatmap"] = "Line"
+        del titles["slices"]  # it would be the same line
+    key = f"{looked.page}.panel"
+    if st.session_state.get(key) not in titles:
+        st.session_state[key] = PANELS[0]
+    panel = st.segmented_control(
+        "Results as",
+        list(titles),
+        required=True,
+        key=key,
+        persist_state="page",
+        format_func=titles.__getitem__,
+        label_visibility="collapsed",
+    )
+    return panel or PANELS[0]
+
+
+def _cell(looked: Looked, counts: Counts) -> tuple[int | None, CellResult | None]:
+    """The cell that was chosen, None where it was not; and the one to show."""
+    chosen = chosen_cell(looked.page)
+    cell = None if chosen is None else study_cell.found(looked, chosen)
+    if cell is not None:
+        return chosen, cell
+    best = counts.best if counts.best is not None else counts.peak
+    return None, None if best is None else study_cell.found(looked, best)
+
+
+def _draw_panel(
+    looked: Looked, counts: Counts, panel: str, chosen: int | None, cell: CellResult | None
+) -> None:
+    match panel:
+        case "heatmap":
+            study_heatmap.draw(looked, counts, chosen)
+        case "table":
+            study_table.draw(looked, chosen)
+        case "trade-offs":
+            study_plots.draw_trade_offs(looked, None if cell is None else cell.cell_id)
+        case "parallel":
+            study_plots.draw_parallel(looked)
+        case "slices":
+            here = counts.default if cell is None else cell.cell_id
+            study_plots.draw_slices(looked, here, counts.default)
+        case _:
+            study_evidence.draw(looked, counts, cell)
+
+
+def ranking_text(looked: Looked, counts: Counts) -> str:
+    """What ranked what, in a sentence, and how many cells took part."""
+    goals = looked.ranked.goals or ()
+    many = f"the means over {len(looked.symbols)} symbols"
+    of = looked.symbols[0] if len(looked.symbols) == 1 else many
+    part = "the search part of the range" if looked.request.split else "the whole range"
+    so_far = ""
+    if counts.stored < counts.total:
+        so_far = f"So far {counts.stored:,} of {counts.total:,} cells. "
+    return (
+        f"{so_far}Ranked by {_goals_text(looked, goals)} of **{of}** on **{part}**; best is the "
+        f"cell whose neighbours are good too. {counts.sentence}."
+    )
+
+
+def _goals_text(looked: Looked, goals: tuple[Goal, ...]) -> str:
+    total = len(goals) > 1
+    ways = {"up": "↑", "down": "↓", None: ""}
+    told = []
+    for goal in goals:
+        column = looked.column(goal.metric)
+        weight = f"{value_text(goal.weight)} × " if total else ""
+        told.append(f"{weight}**{column.label.lower()}** {ways[column.direction]}")
+    return " + ".join(told)
+
+
+def evidence_texts(looked: Looked, counts: Counts) -> list[str]:
+    """What every reader of a ranking must know, in short."""
+    request, symbols = looked.request, looked.symbols
+    one = symbols[0] if len(symbols) == 1 else None
+    told = [text for text in looked.study.evidence if one and text.startswith(f"{one}:")]
+    told.append(SPLIT if request.split else "No vault.")
+    if request.sampled:
+        told.append(f"A sample of {request.max_cells:,} of {request.combinations:,} combinations.")
+    for cells, what in ((counts.invalid, "invalid"), (counts.unranked, "without a goal's value")):
+        if cells:
+            told.append(f"{cells:,} {what}.")
+    tried = sum(studies.trials(looked.database, symbol) for symbol in symbols)
+    luck = f"{tried:,} cells have ever been tried on {one or 'these symbols'}: the best of many"
+    return [" ".join(told), f"{luck} is partly luck."]
