@@ -17,6 +17,8 @@
     │   ├── ProposalOutdated
     │   ├── OrderClosed
     │   └── InsufficientCash, InsufficientShares
+    ├── StudyNotFound            (HTTP 404)
+    ├── StudyNotStartable, StudyRunning, PricesChanged, VaultOpened (HTTP 409)
     ├── DatabaseBusy             another program holds the file (storage.startup; HTTP 503)
     ├── DatabaseUnusable         left as it is, the newest backup named
     │   └── DatabaseDamaged, DatabaseTooNew, DatabaseNotWritable

@@ -39,6 +39,8 @@ STATUS: Final[Mapping[str, int]] = {
     "proposal_outdated": 409,
     "study_not_startable": 409,
     "study_running": 409,
+    "study_prices_changed": 409,
+    "vault_opened": 409,
     "price_unavailable": 503,
     "rate_limited": 503,
     "database_busy": 503,

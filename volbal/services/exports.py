@@ -41,17 +41,20 @@ EXCEL_SHEET_NAME = 31
 EXCEL_EXACT = 10**15
 EXCEL_BEGIN = date(1900, 3, 1)  # before it Excel counts a day that never was
 WIDEST = 60
+PALE, GOOD, NEITHER, BAD = "#F6F8FB", "#1C5C86", "#F6F1EC", "#9E3D22"
 
 
 @dataclass(frozen=True, slots=True)
 class Heatmap:
     """A table of numbers whose cells are coloured in a workbook; its index is the y axis.
 
-    middle: colours part here, such as 0 for an excess; None for a one-sided metric.
+    middle: colours part here, such as 0 for an excess; None for a one-sided metric. The good end
+    has the same colour whichever it is.
     """
 
     frame: pd.DataFrame
     middle: float | None = None
+    more_is_better: bool = True
 
 
 def table_bytes(tables: pd.DataFrame | Tables, kind: str) -> bytes:
@@ -263,12 +266,7 @@ def _sheet_names(names: Iterable[str]) -> list[str]:
 
 def _write_sheet(page: Any, sheet: _Sheet, styles: Mapping[str, Any]) -> None:
     height, width = len(sheet.frame), len(sheet.names)
-    if height >= EXCEL_ROWS or width > EXCEL_COLUMNS:
-        raise InvalidInput(
-            "format",
-            f"{height:,} rows of {width:,} columns are more than Excel holds",
-            f"up to {EXCEL_ROWS - 1:,} rows and {EXCEL_COLUMNS:,} columns, or use csv or parquet",
-        )
+    require_room(height, width)
     for place, (name, cells) in enumerate(zip(sheet.names, map(_cells, sheet.series), strict=True)):
         _write_cell(page, 0, place, name, styles, styles["header"])
         for row, value in enumerate(cells, start=1):
@@ -280,6 +278,16 @@ def _write_sheet(page: Any, sheet: _Sheet, styles: Mapping[str, Any]) -> None:
         page.conditional_format(*area, _colours(sheet.heatmap))
     elif height:
         page.autofilter(0, 0, height, width - 1)
+
+
+def require_room(height: int, width: int) -> None:
+    """Raises InvalidInput where a sheet of Excel cannot hold so many rows and columns."""
+    if height >= EXCEL_ROWS or width > EXCEL_COLUMNS:
+        raise InvalidInput(
+            "format",
+            f"{height:,} rows of {width:,} columns are more than Excel holds",
+            f"up to {EXCEL_ROWS - 1:,} rows and {EXCEL_COLUMNS:,} columns, or use csv or parquet",
+        )
 
 
 def _write_cell(
@@ -309,18 +317,17 @@ def _width(cells: Sequence[Any]) -> float:
 
 
 def _colours(heatmap: Heatmap) -> dict[str, Any]:
+    low, high = ("min", "max") if heatmap.more_is_better else ("max", "min")
     if heatmap.middle is None:
-        return {"type": "2_color_scale", "min_color": "#F6F8FB", "max_color": "#1C5C86"}
+        return {"type": "2_color_scale", f"{low}_color": PALE, f"{high}_color": GOOD}
     values = heatmap.frame.to_numpy(dtype=float, na_value=math.nan)
     reach = max(
         (abs(value - heatmap.middle) for value in values.flat if math.isfinite(value)), default=0.0
     )
-    ends = {"min": (-reach, "#9E3D22"), "mid": (0.0, "#F6F1EC"), "max": (reach, "#1C5C86")}
-    scale: dict[str, Any] = {"type": "3_color_scale"}
-    for end, (away, colour) in ends.items():
+    scale: dict[str, Any] = {"type": "3_color_scale", f"{low}_color": BAD, f"{high}_color": GOOD}
+    for end, away in (("min", -reach), ("mid", 0.0), ("max", reach)):
         scale |= {f"{end}_type": "num", f"{end}_value": heatmap.middle + away}
-        scale[f"{end}_color"] = colour
-    return scale
+    return scale | {"mid_color": NEITHER}
 
 
 _WRITERS: dict[str, Callable[[Mapping[str, _Sheet], bool], bytes]] = {

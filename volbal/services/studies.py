@@ -210,7 +210,8 @@ def require_same_prices(database: Database, study_id: int) -> None:
     if stored.prices is not None:
         request = request_from(stored.request)
         part = study_prices.searched(request)
-        today = study_prices.described(study_prices.prepared(database, request, part), part)
+        prepared = study_prices.prepared(database, request, part, stored.prices)
+        today = study_prices.described(prepared, part)
         study_prices.require_same(study_id, today, stored.prices)
 
 

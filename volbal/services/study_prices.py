@@ -34,22 +34,35 @@ def searched(request: StudyRequest) -> Part:
     return "search" if request.split else "whole"
 
 
-def histories(database: Database, request: StudyRequest) -> dict[str, PriceHistory]:
-    """Prices of every symbol in the range asked for. Raises PriceUnavailable, InvalidInput."""
+def histories(
+    database: Database, request: StudyRequest, kept: Mapping[str, Any] | None = None
+) -> dict[str, PriceHistory]:
+    """Prices of every symbol in the range asked for. Raises PriceUnavailable, InvalidInput.
+
+    kept: what the study keeps of its first start; bars that came later are left out.
+    """
     setup = request.setup
-    return {
-        symbol: market_data.history(database, symbol).between(setup.start, setup.end)
-        for symbol in request.symbols
-    }
+    found = {}
+    for symbol in request.symbols:
+        history = market_data.history(database, symbol)
+        if kept is not None:
+            history = history.between(None, date.fromisoformat(kept[symbol]["as_of"]))
+        found[symbol] = history.between(setup.start, setup.end)
+    return found
 
 
-def prepared(database: Database, request: StudyRequest, part: Part) -> dict[str, Prepared]:
+def prepared(
+    database: Database,
+    request: StudyRequest,
+    part: Part,
+    kept: Mapping[str, Any] | None = None,
+) -> dict[str, Prepared]:
     """Every symbol laid out for the replay of one part of the range.
 
     The parts are cut at the same dates for all symbols, so that no symbol's search has seen
-    another's vault. Raises PriceUnavailable, InvalidInput.
+    another's vault. kept: as in `histories`. Raises PriceUnavailable, InvalidInput.
     """
-    known = histories(database, request)
+    known = histories(database, request, kept)
     first, last = _dates(known, part)
     setup = replace(request.setup, start=first, end=last)
     models = request.grid.tick_models
@@ -102,12 +115,16 @@ class PricesChanged(VolbalError):
 
 
 def described(prepared: Mapping[str, Prepared], part: Part) -> dict[str, Any]:
-    """What the cells of each symbol are of, as the study keeps it."""
+    """What the cells of each symbol are of, as the study keeps it from its first start on.
+
+    as_of: session date of the last bar that there was then.
+    """
     return {
         symbol: {
             "part": part,
             "first": one.history.first_date.isoformat(),
             "last": one.history.last_date.isoformat(),
+            "as_of": one.history.provenance.as_of.isoformat(),
             "fingerprint": fingerprint(one.paths),
             "assumptions": list(one.assumptions),
         }

@@ -63,6 +63,10 @@ class View:
             check_goals(self.goals)
 
 
+AS_ASKED: Final = View()
+"""As the study's request has it."""
+
+
 @dataclass(frozen=True)
 class Ranking:
     """Every stored cell of a view, by rising cell_id, arrays of shape (m,).

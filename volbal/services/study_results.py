@@ -4,8 +4,8 @@ Works on whatever is stored, while the study runs too. A `View` says how it is l
 of it re-runs a cell.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from math import isnan
 from typing import Any, Final, Literal, get_args
@@ -15,45 +15,49 @@ import pandas as pd
 
 from volbal.domain.policy import SHORTHANDS, Policy
 from volbal.domain.position import Position
-from volbal.engine.goals import knee, pareto_front
+from volbal.engine.goals import Goal, knee, pareto_front
 from volbal.engine.grid import Parameter, Value
-from volbal.engine.metrics import METRIC, METRICS, good_sign
+from volbal.engine.metrics import METRIC
 from volbal.engine.paths import Floats, Ints
 from volbal.engine.simulation import undefined_metrics
 from volbal.errors import InvalidInput
-from volbal.services.research import Aggregate, Simulation
-from volbal.services.study_ranking import STATUSES, Ranking, Status, View, ranked
-from volbal.services.study_request import StudyRequest
+from volbal.formatting import UNDEFINED, value_text
+from volbal.services import exports, positions, settings, study_life, study_prices
+from volbal.services.research import Aggregate, Simulation, simulate
+from volbal.services.study_ranking import AS_ASKED, STATUSES, Ranking, Status, View, ranked
+from volbal.services.study_request import SETUP_NAMES, StudyRequest, range_of
+from volbal.services.study_split import (
+    Selection,
+    Vault,
+    VaultOpened,
+    open_vault,
+    prepared_as_run,
+    selection,
+    vault,
+)
+from volbal.services.study_table import (
+    NAMES,
+    SCORES,
+    Filters,
+    column_of,
+    field_of,
+    filtered,
+    metrics_of,
+    require_cell,
+    require_one_of,
+    rows_of,
+    sign_of,
+    source_of,
+)
 from volbal.storage.database import Database
 from volbal.storage.records import cells as cell_rows
-from volbal.storage.records.cells import Condition, Source
 
-__all__ = ["Status", "View"]
+__all__ = [
+    "SCORES", "Filters", "Selection", "Status", "Vault", "VaultOpened", "View", "open_vault",
+    "selection", "vault",
+]  # fmt: skip
 
 Format = Literal["csv", "xlsx", "parquet", "json"]
-
-SCORES: Final = ("score", "rank", "plateau", "fragility")
-"""Columns that a view computes; they sort, filter and colour like metrics."""
-
-ASCENDING: Final = ("rank", "fragility")
-"""Of these less is better."""
-
-AS_ASKED: Final = View()
-NAMES: Final = tuple(metric.name for metric in METRICS)
-MOST_NAMED: Final = 40
-"""Choices that an error lists."""
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a table shows. status: these only; ranges: column to (low, high), ends included, None
-    where open; values: parameter, or cell_id, to the values kept."""
-
-    status: tuple[Status, ...] = ()
-    ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
-    values: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
-
-
 ALL: Final = Filters()
 
 
@@ -151,27 +155,6 @@ class Pareto:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """The best 1 % on the search part, ranked again on the select part: cell_id, the parameters,
-    search_score, select_score, search_rank, select_rank, every metric on the select part."""
-
-    rows: pd.DataFrame
-    first: str
-    last: str
-
-
-@dataclass(frozen=True, slots=True)
-class Vault:
-    """What the vault part said of one cell: opened once, metrics per symbol."""
-
-    cell_id: int
-    opened_at: datetime
-    first: str
-    last: str
-    metrics: Mapping[str, Mapping[str, float]]
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
     """settings: one row per setting that differs, one column per study; cells: one row per study
     with its best cell: study_id, name, cell_id, the parameters, score, plateau, every metric."""
@@ -244,33 +227,30 @@ def page(
         if value < 0:
             raise InvalidInput(name, f"{value} is negative", "allowed: 0 and more")
     ranking = ranked(database, study_id, view)
-    column = _column(ranking, "sort", sort)
-    where = _conditions(ranking, filters)
+    column = column_of(ranking, "sort", sort)
+    table, where = filtered(ranking, filters)
     if descending is None:
-        descending = (sort in METRIC or sort in SCORES) and _sign(ranking, sort) > 0.0
-    source, table = _source(ranking), ranking.table
-    if "cell_id" in filters.values:
-        known = ranking.places_of(np.unique(_whole_numbers(filters.values["cell_id"])))
-        table = table.take(known)
+        descending = (sort in METRIC or sort in SCORES) and sign_of(ranking, sort) > 0.0
+    source = source_of(ranking)
     with database.read() as connection:
         total = cell_rows.count_cells(connection, source, table, where)
         cells = cell_rows.ids_of_cells(
             connection, source, table, where, column, descending, limit, offset
         )
-    return Page(_rows(database, ranking, cells), total)
+    return Page(rows_of(database, ranking, cells), total)
 
 
 def cell(database: Database, study_id: int, cell_id: int, view: View = AS_ASKED) -> CellResult:
     """Raises StudyNotFound, InvalidInput where the study has no such cell."""
     ranking = ranked(database, study_id, view)
-    _require_cell(ranking, cell_id)
+    require_cell(ranking, cell_id)
     places = ranking.places_of(np.array([cell_id]))
     if not len(places):
         raise InvalidInput(
             "cell_id", f"cell {cell_id} is not computed", "choose one that the table shows"
         )
     (place,) = places.tolist()
-    (row,) = _rows(database, ranking, np.array([cell_id])).to_dict("records")
+    (row,) = rows_of(database, ranking, np.array([cell_id])).to_dict("records")
     metrics = {name: row[name] for name in NAMES}
     undefined = undefined_metrics(metrics)
     if row["status"] == "invalid":
@@ -294,7 +274,7 @@ def cell(database: Database, study_id: int, cell_id: int, view: View = AS_ASKED)
 def cell_policy(database: Database, study_id: int, cell_id: int) -> Policy:
     """Raises StudyNotFound, InvalidInput where the cell is invalid."""
     ranking = ranked(database, study_id, View())
-    _require_cell(ranking, cell_id)
+    require_cell(ranking, cell_id)
     return ranking.grid.cell_policy(cell_id)
 
 
@@ -306,7 +286,16 @@ def simulate_cell(
     symbol: None for the first. Raises StudyNotFound, PriceUnavailable, InvalidInput;
     PricesChanged where the prices are no longer those of the metrics.
     """
-    raise NotImplementedError
+    ranking = ranked(database, study_id, AS_ASKED)
+    require_cell(ranking, cell_id)
+    request = ranking.request
+    symbol = request.symbols[0] if symbol is None else symbol
+    require_one_of("symbol", symbol, request.symbols)
+    part = study_prices.searched(request)
+    prepared = prepared_as_run(database, study_id, part)[symbol]
+    ticks = ranking.grid.cell_ticks(cell_id)
+    setup = replace(request.setup, start=None, end=None, ticks=ticks)  # it is cut already
+    return simulate(prepared.history, ranking.grid.cell_policy(cell_id), setup)
 
 
 def heatmap(
@@ -328,27 +317,27 @@ def heatmap(
     """
     ranking = ranked(database, study_id, view)
     known = {parameter.name: parameter.values for parameter in ranking.request.parameters}
-    _choice("x", x, known)
-    _choice("y", y, known)
+    require_one_of("x", x, known)
+    require_one_of("y", y, known)
     if x == y:
         raise InvalidInput("y", f"{y} is on the other axis", "choose two different parameters")
-    if metric not in METRIC and metric not in SCORES:
-        raise InvalidInput("metric", f"{metric!r} is unknown", _one_of(SCORES, NAMES))
-    _choice("aggregate", aggregate, get_args(Aggregate))
+    require_one_of("metric", metric, (*SCORES, *NAMES))
+    require_one_of("aggregate", aggregate, get_args(Aggregate))
     for name in fixed or {}:
         if name in (x, y):
             raise InvalidInput("fixed", f"{name} is on an axis", "hold other parameters only")
-    held = {name: (value,) for name, value in (fixed or {}).items()}
+    held = Filters(values={name: (value,) for name, value in (fixed or {}).items()})
+    table, where = filtered(ranking, held)
     with database.read() as connection:
         pairs = cell_rows.pairs_of_cells(
             connection,
-            _source(ranking),
-            ranking.table,
-            (_field(x), _field(y)),
+            source_of(ranking),
+            table,
+            (field_of(x), field_of(y)),
             metric,
-            _conditions(ranking, Filters(values=held)),
+            where,
             aggregate,
-            _sign(ranking, metric) > 0.0,
+            sign_of(ranking, metric) > 0.0,
         )
     cells = pd.DataFrame(
         {
@@ -387,7 +376,7 @@ def pareto(
     """The front of the view's goals (weights do not matter), and its knee."""
     ranking = ranked(database, study_id, view)
     goals = [goal.metric for goal in ranking.goals]
-    columns = _metrics(database, ranking, goals)
+    columns = metrics_of(database, ranking, goals)
     points = np.column_stack([goal.sign * columns[goal.metric] for goal in ranking.goals])
     usable = np.flatnonzero(
         np.isin(ranking.status, [STATUSES.index("feasible"), STATUSES.index("unranked")])
@@ -397,8 +386,8 @@ def pareto(
     front = front[np.argsort(-points[usable[front], 0], kind="stable")]
     others = np.delete(usable, front)
     shown = ["cell_id", *(one.name for one in ranking.request.parameters), *goals, "score"]
-    rows = _rows(database, ranking, ranking.cell_id[usable[front]])[shown]
-    cloud = _rows(database, ranking, ranking.cell_id[_evenly(others, most)])[shown]
+    rows = rows_of(database, ranking, ranking.cell_id[usable[front]])[shown]
+    cloud = rows_of(database, ranking, ranking.cell_id[_evenly(others, most)])[shown]
     place = knee(points[usable[front]]) if len(front) else None
     return Pareto(rows, None if place is None else int(rows["cell_id"].iloc[place]), cloud)
 
@@ -412,9 +401,8 @@ def slices(
     Raises StudyNotFound, InvalidInput.
     """
     ranking = ranked(database, study_id, view)
-    _require_cell(ranking, cell_id)
-    if metric not in METRIC and metric not in SCORES:
-        raise InvalidInput("metric", f"{metric!r} is unknown", _one_of(SCORES, NAMES))
+    require_cell(ranking, cell_id)
+    require_one_of("metric", metric, (*SCORES, *NAMES))
     parts = []
     stride = len(ranking.grid)
     for parameter in ranking.request.parameters:
@@ -422,7 +410,7 @@ def slices(
         stride //= count
         at = cell_id // stride % count
         cells = cell_id + (np.arange(count) - at) * stride
-        rows = _rows(database, ranking, ranking.cell_id[ranking.places_of(cells)])
+        rows = rows_of(database, ranking, ranking.cell_id[ranking.places_of(cells)])
         values = [parameter.values[cell // stride % count] for cell in rows["cell_id"]]
         parts.append(
             pd.DataFrame(
@@ -450,7 +438,7 @@ def parallel_sample(
     usable = by_rank[ranking.status[by_rank] != STATUSES.index("invalid")]
     best, others = usable[: most // 2], usable[most // 2 :]
     chosen = np.concatenate((best, _evenly(others, most - len(best))))
-    return _rows(database, ranking, ranking.cell_id[chosen])
+    return rows_of(database, ranking, ranking.cell_id[chosen])
 
 
 def _evenly(places: Ints, most: int) -> Ints:
@@ -460,150 +448,150 @@ def _evenly(places: Ints, most: int) -> Ints:
     return places[np.arange(most) * len(places) // most]
 
 
-def _rows(database: Database, ranking: Ranking, cells: Ints) -> pd.DataFrame:
-    """These stored cells, in this order, with the columns of a page."""
-    fields = {one.name: _field(one.name) for one in ranking.request.parameters}
-    with database.read() as connection:
-        found = cell_rows.rows_of_cells(
-            connection, _source(ranking), ranking.table.take(ranking.places_of(cells)), fields
-        )
-    found = found.iloc[found["cell_id"].searchsorted(cells)].reset_index(drop=True)
-    metrics = [one.metric for one in ranking.constraints]
-    failed = found.pop("failed")
-    status = np.array(STATUSES, dtype=object)[found["status"].to_numpy()]
-    rejected_by = [None if pd.isna(place) else metrics[int(place)] for place in failed]
-    columns = {
-        "cell_id": found["cell_id"],
-        **{name: found[name] for name in fields},
-        "status": pd.Series(status, dtype=object),
-        "rejected_by": pd.Series(rejected_by, dtype=object),
-        **{name: found[name].astype(np.float64) for name in (*SCORES, *NAMES)},
-    }
-    return pd.DataFrame(columns)
-
-
-def _metrics(database: Database, ranking: Ranking, names: Sequence[str]) -> dict[str, Floats]:
-    """Metrics of every cell of a ranking, in its order; means over its symbols."""
-    found = {name: np.zeros(len(ranking.cell_id)) for name in names}
-    for symbol in ranking.symbols:
-        with database.read() as connection:
-            columns = cell_rows.cell_columns(connection, ranking.study_id, symbol, names)
-        places = np.searchsorted(columns["cell_id"], ranking.cell_id)
-        for name in names:
-            found[name] += columns[name][places]
-    return {name: values / len(ranking.symbols) for name, values in found.items()}
-
-
-def _source(ranking: Ranking) -> Source:
-    return Source(ranking.study_id, ranking.symbol, NAMES)
-
-
-def _field(parameter: str) -> str:
-    """The column that holds a parameter's value."""
-    return SHORTHANDS.get(parameter, (parameter,))[0]
-
-
-def _sign(ranking: Ranking, name: str) -> float:
-    """+1 where more is better: by the goal, else by the metric's nature."""
-    if name in SCORES:
-        return -1.0 if name in ASCENDING else 1.0
-    signs = {goal.metric: goal.sign for goal in ranking.goals}
-    return signs.get(name, good_sign(name))
-
-
-def _column(ranking: Ranking, field: str, name: str) -> str:
-    parameters = [parameter.name for parameter in ranking.request.parameters]
-    if name in parameters:
-        return _field(name)
-    if name in METRIC or name in SCORES or name == "cell_id":
-        return name
-    raise InvalidInput(
-        field, f"{name!r} is no column", _one_of(("cell_id", *parameters), SCORES, NAMES)
+def compare(database: Database, study_ids: tuple[int, ...]) -> Comparison:
+    """Studies side by side, each in the view of its own request. Raises StudyNotFound."""
+    rankings = [ranked(database, study_id, AS_ASKED) for study_id in study_ids]
+    asked = {f"{one.study_id} · {one.request.name}": _settings(one.request) for one in rankings}
+    table = pd.DataFrame(asked, dtype=object).fillna(UNDEFINED)
+    differs = table.nunique(axis=1) > 1
+    cells = [_best_row(database, one) for one in rankings]
+    parameters = dict.fromkeys(name for one in rankings for name in _names(one.request))
+    columns = ["study_id", "name", "cell_id", *parameters, "score", "plateau", *NAMES]
+    return Comparison(
+        table[differs].rename_axis("setting"), pd.DataFrame(cells).reindex(columns=columns)
     )
 
 
-def _conditions(ranking: Ranking, filters: Filters) -> list[Condition]:
-    """All but that on the numbers of cells."""
-    where = []
-    for status in filters.status:
-        _choice("status", status, STATUSES)
-    if filters.status:
-        where.append(Condition("status", tuple(map(STATUSES.index, filters.status))))
-    for name, (low, high) in filters.ranges.items():
-        column = _column(ranking, "ranges", name)
-        if any(end is not None and isnan(end) for end in (low, high)):
-            raise InvalidInput(name, "an end is not a number", "give numbers, or leave it open")
-        if low is not None and high is not None and low > high:
-            raise InvalidInput(name, f"low {low:g} is above high {high:g}", "low <= high")
-        where.append(Condition(column, low=low, high=high))
-    known = {parameter.name: parameter.values for parameter in ranking.request.parameters}
-    for name, values in filters.values.items():
-        if name == "cell_id":
-            continue
-        _choice("values", name, known)
-        for value in values:
-            _choice(name, value, known[name])
-        where.append(Condition(_field(name), values))
-    return where
+def _settings(request: StudyRequest) -> dict[str, str]:
+    """Everything that is asked, as text by name."""
+    content = {"start": "the first price", "end": "the last price"} | request.as_mapping()
+    plain = (*SETUP_NAMES, "max_cells", "seed", "split")
+    return {
+        "symbols": ", ".join(request.symbols),
+        **{name: value_text(content[name]) for name in plain},
+        **{f"policy {name}": value_text(value) for name, value in _policy(request).items()},
+        **{f"parameter {one.name}": _values_text(one) for one in request.parameters},
+        **{f"goal {goal.metric}": _goal_text(goal) for goal in request.goals},
+        "constraints": "; ".join(map(str, request.constraints)) or "none",
+    }
 
 
-def _whole_numbers(values: tuple[Value, ...]) -> Ints:
-    if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
-        raise InvalidInput("cell_id", "not a whole number", "give numbers of cells")
-    return np.array(values, dtype=np.int64)
+def _policy(request: StudyRequest) -> dict[str, Value]:
+    """The policy on which the parameters are swept, without the fields that they set."""
+    swept = {field for one in request.parameters for field in SHORTHANDS.get(one.name, (one.name,))}
+    policy = asdict(request.policy) | {"rebalance_ratio": request.policy.ratio}
+    return {name: value for name, value in policy.items() if name not in swept}
 
 
-def _require_cell(ranking: Ranking, cell_id: int) -> None:
-    if not 0 <= cell_id < ranking.request.combinations:
-        raise InvalidInput(
-            "cell_id",
-            f"there is no cell {cell_id}",
-            f"allowed: 0 to {ranking.request.combinations - 1:,}",
-        )
+def _values_text(parameter: Parameter) -> str:
+    found = range_of(parameter)
+    if found is not None:
+        return "{} to {} by {}".format(*found)
+    return ", ".join(map(value_text, parameter.values))
 
 
-def _choice(field: str, value: object, known: Collection[object]) -> None:
-    if value not in known:
-        raise InvalidInput(field, f"{value!r} is not one of them", _one_of(known))
+def _goal_text(goal: Goal) -> str:
+    return f"weight {goal.weight:g}, {'more' if goal.sign > 0.0 else 'less'} is better"
 
 
-def _one_of(*names: Iterable[object]) -> str:
-    shown = [str(name) for group in names for name in group]
-    more = ", …" if len(shown) > MOST_NAMED else ""
-    return f"choose one of {', '.join(shown[:MOST_NAMED])}{more}"
+def _names(request: StudyRequest) -> list[str]:
+    return [parameter.name for parameter in request.parameters]
 
 
-def selection(database: Database, study_id: int, view: View = AS_ASKED) -> Selection:
-    """Raises InvalidInput for a study without a split."""
-    raise NotImplementedError
-
-
-def open_vault(database: Database, study_id: int, cell_id: int, now: datetime) -> Vault:
-    """Simulate one cell on the vault part and stamp it; again for the same cell it gives what is
-    stored, for another cell it is refused (VaultOpened)."""
-    raise NotImplementedError
-
-
-def vault(database: Database, study_id: int) -> Vault | None:
-    """What the vault said, None while it is closed."""
-    raise NotImplementedError
-
-
-def compare(database: Database, study_ids: tuple[int, ...]) -> Comparison:
-    """Studies side by side. Raises StudyNotFound."""
-    raise NotImplementedError
+def _best_row(database: Database, ranking: Ranking) -> dict[str, Any]:
+    """The best cell of a study, by its score where no cell has a plateau."""
+    known = {"study_id": ranking.study_id, "name": ranking.request.name}
+    best = ranking.peak if ranking.best is None else ranking.best
+    if best is None:
+        return known
+    (row,) = rows_of(database, ranking, np.array([best])).to_dict("records")
+    return {str(name): value for name, value in (known | row).items()}
 
 
 def export(database: Database, study_id: int, format: Format, view: View = AS_ASKED) -> bytes:
-    """Every cell as a file; xlsx: sheets values, heatmap, parameters, summary."""
-    raise NotImplementedError
+    """Every cell as a file; xlsx: sheets values, heatmap, parameters, summary.
+
+    Raises StudyNotFound, InvalidInput for another format and for more than Excel holds.
+    """
+    require_one_of("format", format, get_args(Format))
+    ranking = ranked(database, study_id, view)
+    if format == "xlsx":
+        exports.require_room(len(ranking.cell_id), len(ranking.request.parameters) + len(NAMES))
+    rows = rows_of(database, ranking, ranking.cell_id)
+    rows["rank"] = rows["rank"].astype("Int64")
+    if format != "xlsx":
+        return exports.table_bytes(rows, format)
+    return exports.table_bytes(
+        {
+            "values": rows,
+            "heatmap": _map(database, ranking, view),
+            "parameters": _parameters(ranking.request),
+            "summary": _summary(database, ranking, view),
+        },
+        format,
+    )
+
+
+def _map(database: Database, ranking: Ranking, view: View) -> exports.Heatmap:
+    """The first goal over the first two parameters, the others at their best."""
+    metric = ranking.goals[0].metric
+    more_is_better = ranking.goals[0].sign > 0.0
+    x, *others = _names(ranking.request)
+    if others:
+        cells = heatmap(database, ranking.study_id, x, others[0], metric, view).cells
+        frame = cells.pivot(index=others[0], columns=x, values="value")
+        frame = frame.rename_axis(index=f"{others[0]} \\ {x}")
+    else:
+        cells = rows_of(database, ranking, ranking.cell_id)
+        frame = cells.set_index(x)[[metric]].T.rename_axis(index=x)
+    both_sides = bool((frame < 0.0).any(axis=None) and (frame > 0.0).any(axis=None))
+    return exports.Heatmap(frame, 0.0 if both_sides else None, more_is_better)
+
+
+def _parameters(request: StudyRequest) -> pd.DataFrame:
+    rows: list[tuple[str, bool, int, str]] = [
+        (one.name, True, len(one.values), _values_text(one)) for one in request.parameters
+    ]
+    rows += [(name, False, 1, value_text(value)) for name, value in _policy(request).items()]
+    return pd.DataFrame(rows, columns=["parameter", "swept", "values", "text"])
+
+
+def _summary(database: Database, ranking: Ranking, view: View) -> pd.DataFrame:
+    found = counts(database, ranking.study_id, view)
+    with database.read() as connection:
+        stored = study_life.find(connection, ranking.study_id)
+    request = ranking.request
+    told = {
+        "study": f"{ranking.study_id} · {request.name}",
+        "symbol": ranking.symbol or f"{', '.join(ranking.symbols)}: means over the symbols",
+        **{f"goal {goal.metric}": _goal_text(goal) for goal in ranking.goals},
+        "cells": found.total,
+        "computed": found.stored,
+        "invalid": found.invalid,
+        "feasible": found.feasible,
+        "unranked": found.unranked,
+        "rejected": found.rejected,
+        **{f"fails {constraint}": cells for constraint, cells in found.rejected_by.items()},
+        "best cell": found.best,
+        "peak cell": found.peak,
+        "cell nearest to the policy": found.default,
+        "heatmap": f"best {ranking.goals[0].metric} of each pair of values",
+    }
+    evidence = study_prices.evidence(request, stored.prices)
+    rows = [*told.items(), *(("evidence", sentence) for sentence in evidence)]
+    return pd.DataFrame(rows, columns=["what", "value"], dtype=object)
 
 
 def apply_to_position(
     database: Database, study_id: int, cell_id: int, position_id: int, now: datetime
 ) -> Position:
-    """Make a cell's policy the position's, as a step of its configuration history.
+    """Make a cell's policy the position's, as a step of its configuration history. What a study
+    never asks (after hours) stays as the position has it.
 
     Raises StudyNotFound, PositionNotFound, PositionClosed, InvalidInput.
     """
-    raise NotImplementedError
+    policy = cell_policy(database, study_id, cell_id)
+    position = positions.find_position(database, position_id)
+    policy = replace(policy, after_hours=position.configuration.policy.after_hours)
+    note = f"cell {cell_id} of study {study_id}"
+    return settings.apply_policy(database, position_id, policy, by="user", note=note, now=now)

@@ -131,7 +131,7 @@ class _Run:
             done = study_rows.stored_chunks(connection, self._study_id)
         request = request_from(stored.request)
         part = study_prices.searched(request)
-        prepared = study_prices.prepared(self._database, request, part)
+        prepared = study_prices.prepared(self._database, request, part, stored.prices)
         plan = Plan(request, {symbol: one.paths for symbol, one in prepared.items()})
         prices = study_prices.described(prepared, part)
         study_prices.require_same(self._study_id, prices, stored.prices)
@@ -143,7 +143,12 @@ class _Run:
         with self._database.write() as connection:
             self._require_mine(study_life.find(connection, self._study_id))
             study_rows.store_run(
-                connection, self._study_id, now, self._completed, plan.invalid, prices
+                connection,
+                self._study_id,
+                now,
+                self._completed,
+                plan.invalid,
+                stored.prices or prices,
             )
         return plan
 
