@@ -6,6 +6,7 @@ from decimal import Decimal
 import streamlit as st
 
 from volbal.domain.wording import money, price
+from volbal.errors import InvalidInput
 from volbal.services import income, payouts, positions, running
 from volbal.services.payouts import DividendLine, Payouts
 from volbal.ui import acting, log, paydays, tables
@@ -75,7 +76,7 @@ def draw_receivable(lines: list[DividendLine]) -> None:
         help="Tick the dividends your broker has paid. One with a pay date is recorded by itself "
         "when its position is next evaluated.",
         on_click=acting.act,
-        args=(f"pay {[line.dividend_id for line in chosen]}", pay, chosen),
+        args=(f"pay-{[line.dividend_id for line in chosen]}", pay, chosen),
     )
 
 
@@ -96,7 +97,7 @@ def draw_upcoming(lines: list[DividendLine]) -> None:
         st.button(
             "Work off what is due",
             on_click=acting.act,
-            args=(f"accrue {[line.dividend_id for line in late]}", accrue, due),
+            args=(f"accrue-{[line.dividend_id for line in late]}", accrue, due),
         )
     tables.show(
         payouts.table(lines),
@@ -108,11 +109,14 @@ def draw_upcoming(lines: list[DividendLine]) -> None:
     )
 
 
-def announce(position_id: int) -> str:
+def announce(named: dict[str, int]) -> str:
+    """What the form asks; its inputs keep their values. Raises VolbalError."""
     state = st.session_state
+    if state["dividends.ex_on"] is None or state["dividends.per_share"] is None:
+        raise InvalidInput("dividend", "something is missing", "give ex-date and amount per share")
     made = income.announce(
         running.database(),
-        position_id,
+        named[state["dividends.position"]],
         ex_on=state["dividends.ex_on"],
         per_share=Decimal(repr(state["dividends.per_share"])),
         pay_on=state["dividends.pay_on"],
@@ -121,22 +125,13 @@ def announce(position_id: int) -> str:
     return f"Announced: {price(made.per_share)} per share, ex-date {made.ex_on}."
 
 
-def submitted(named: dict[str, int]) -> None:
-    """What the form asks; its inputs keep their values where it is refused."""
-    state = st.session_state
-    if state["dividends.ex_on"] is None or state["dividends.per_share"] is None:
-        acting.say("error", "A dividend needs its ex-date and its amount per share.")
-        return
-    asked = [state[f"dividends.{name}"] for name in ("position", "ex_on", "per_share", "pay_on")]
-    acting.act(f"announce {asked}", announce, named[asked[0]])
-
-
 def draw_form(named: dict[str, int]) -> None:
     """Announce a dividend, or correct one before its ex-date."""
     st.subheader("Announce")
     if not named:
         st.caption("Open a position first: a dividend belongs to one.")
         return
+    token = acting.token("announce")
     with st.form("dividends.announce"):
         grid = st.grid(4, min_column_width=150, gap="small")
         grid.selectbox(
@@ -167,7 +162,7 @@ def draw_form(named: dict[str, int]) -> None:
             key="dividends.pay_on",
             help="Empty: it is paid when you record it.",
         )
-        st.form_submit_button("Announce", on_click=submitted, args=(named,))
+        st.form_submit_button("Announce", on_click=acting.act, args=(token, announce, named))
     st.caption(
         "Announcing the same again changes nothing; another amount or pay date for the same "
         "ex-date corrects it."

@@ -3,6 +3,7 @@
 from volbal.ui import acting, cockpit, opening
 
 with acting.records() as database:
+    opening.arrive()
     chosen = cockpit.choose(database)
     acting.show_said()
     if chosen is None:

@@ -22,6 +22,7 @@
     ├── DatabaseBusy             another program holds the file (storage.startup; HTTP 503)
     ├── DatabaseUnusable         left as it is, the newest backup named
     │   └── DatabaseDamaged, DatabaseTooNew, DatabaseNotWritable
+    ├── FormOutdated             the ledger has grown since the form was drawn (ui.holdings)
     ├── BackupFailed, BackupUnusable
     └── SqlRefused, SqlTooLarge  user SQL (storage.sandbox)
 

@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from volbal.services import running, study_runner
+from volbal.ui import acting
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,6 +20,7 @@ def _nothing_kept_from_another_test(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     monkeypatch.setenv("VOLBAL_DB", str(tmp_path / "volbal.duckdb"))
+    monkeypatch.setattr(acting, "DOUBLE_CLICK", 0.0)  # a test clicks faster than any hand
     yield
     study_runner.stop()
     running.close()

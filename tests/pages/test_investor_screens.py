@@ -160,7 +160,7 @@ def test_a_doubtful_preset_is_named_and_settled_by_its_button(open_page) -> None
 def test_evaluate_approve_fill_and_nothing_is_doubled(open_page) -> None:
     number = a_position()
     app = open_page("position", {"id": str(number)})
-    app.number_input(key="evaluate.price").set_value(97.0)
+    app.number_input(key="evaluate-1-0-price").set_value(97.0)
     button(app, "Evaluate").click().run()
     assert "BUY 5.23" in words(app)
     other = open_page("position", {"id": str(number)})
@@ -191,11 +191,11 @@ def test_evaluate_approve_fill_and_nothing_is_doubled(open_page) -> None:
 def test_a_suspect_price_is_held_until_it_is_confirmed(open_page) -> None:
     number = a_position()
     app = open_page("position", {"id": str(number)})
-    app.number_input(key="evaluate.price").set_value(40.0)
+    app.number_input(key="evaluate-1-0-price").set_value(40.0)
     button(app, "Evaluate").click().run()
     assert "confirm it to go on" in words(app)
-    app.number_input(key="evaluate.price").set_value(40.0)
-    app.checkbox(key="evaluate.confirmed").check()
+    app.number_input(key="evaluate-1-1-price").set_value(40.0)
+    app.checkbox(key="evaluate-1-1-confirmed").check()
     button(app, "Evaluate").click().run()
     assert "BUY" in words(app)
 
@@ -214,14 +214,14 @@ def test_a_refused_fill_says_why_and_keeps_what_was_typed(open_page) -> None:
 def test_money_is_moved_once_a_click(open_page) -> None:
     number = a_position()
     app = open_page("position", {"id": str(number), "tab": "Money"})
-    app.number_input(key="money.amount").set_value(250.0)
+    app.number_input(key="cash-1-0-amount").set_value(250.0)
     button(app, "Deposit").click().run()
     assert positions.find_position(running.database(), number).balance.cash == 5250
-    app.number_input(key="money.amount").set_value(10_000.0)
+    app.number_input(key="cash-1-1-amount").set_value(10_000.0)
     button(app, "Withdraw").click().run()
     assert any("10,000.00" in one.value for one in app.error)
-    assert app.number_input(key="money.amount").value == 10_000.0
-    app.number_input(key="money.anchor").set_value(101.0)
+    assert app.number_input(key="cash-1-1-amount").value == 10_000.0
+    app.number_input(key="anchor-1-0-anchor").set_value(101.0)
     button(app, "Set anchor").click().run()
     assert positions.find_position(running.database(), number).balance.anchor == 101
 

@@ -136,7 +136,7 @@ def test_a_form_without_an_amount_says_what_is_missing(open_page) -> None:
     some()
     app = open_page("dividends")
     app.button[-1].click().run()
-    assert "needs its ex-date and its amount" in words(app)
+    assert "give ex-date and amount per share" in words(app)
 
 
 def test_a_ticked_dividend_is_paid_and_stands_in_its_month(open_page) -> None:

@@ -1,14 +1,22 @@
 """What pages over the records share: opening them, acting once on a click, saying what came of it.
 
-Actions run in callbacks, before the page is drawn, so the page shows what they left. A button
-whose key carries the state it was drawn from cannot act twice: a second click, however quick,
-belongs to a button that is done or gone.
+Actions run in callbacks, before the page is drawn, so the page shows what they left. Each has a
+token, made when its button was drawn: a second click, however quick, has the token of the first
+one and does nothing but say again what came of it.
+
+Streamlit answers the second click at once, in a thread of its own, and ends the first one's
+wherever that touches the session's state. So deeds of a session take turns, and none touches the
+state after it has begun to write.
 """
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from itertools import count
+from typing import Any, cast
 
 import streamlit as st
 
@@ -16,7 +24,11 @@ from volbal.errors import VolbalError
 from volbal.services import running
 from volbal.services.running import Database
 
-SAID, DONE = "acting.said", "acting.done"
+ACTS = "acting"
+LINGERS = 2.0
+"""Seconds a sentence stays, so that the second half of a double click does not wipe it away."""
+DOUBLE_CLICK = 0.5
+"""Seconds after a deed in which a click on the form that took its form's place means the deed."""
 
 BUSY = "Another program is using the records; nothing is lost."
 BROKEN = "The records cannot be opened; nothing was changed."
@@ -47,33 +59,101 @@ def _stop(error: VolbalError) -> None:
     st.stop()
 
 
+@dataclass(slots=True)
+class _Said:
+    """A sentence for the top of the page, of a deed or none.
+
+    shown_at: seconds of the clock when it was first drawn there; None before.
+    """
+
+    kind: str
+    sentence: str
+    token: str = ""
+    shown_at: float | None = None
+
+    @property
+    def is_fresh(self) -> bool:
+        return self.shown_at is None or time.monotonic() - self.shown_at < LINGERS
+
+
+@dataclass(slots=True)
+class _Acts:
+    """Of one session: sentence and time of each deed, by token; and what is to be said."""
+
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    done: dict[str, tuple[str, float]] = field(default_factory=dict)
+    said: list[_Said] = field(default_factory=list)
+
+    def known_as(self, token: str) -> str:
+        """`token`, or that of the deed which its form has only just done."""
+        form, since = _form(token), time.monotonic() - DOUBLE_CLICK
+        for other, (_, at) in self.done.items():
+            if at > since and _form(other) == form:
+                return other
+        return token
+
+
+def _form(token: str) -> str:
+    return token.rpartition("-")[0]
+
+
+def _acts() -> _Acts:
+    return cast(_Acts, st.session_state.setdefault(ACTS, _Acts()))
+
+
+def token(form: str) -> str:
+    """What the next click on `form` is known by: another one after each deed."""
+    done = _acts().done
+    return next(name for number in count() if (name := f"{form}-{number}") not in done)
+
+
 def act(token: str, does: Callable[..., str], *args: Any) -> None:
     """Carry out `does` once for `token` and keep its sentence, or the refusal's, for the page.
 
-    An empty sentence is not said: the page shows by itself what came of it.
+    token: what its form is called, a hyphen, and which deed of the form it is. `does` reads the
+    session's state before its deed and leaves it alone after. An empty sentence is not said: the
+    page shows by itself what came of it.
     """
-    done: set[str] = st.session_state.setdefault(DONE, set())
-    if token in done:
-        return
-    try:
-        sentence = does(*args)
-    except VolbalError as error:
-        say("error", str(error))
-    else:
-        done.add(token)
+    acts = _acts()
+    with acts.turn:
+        deed = acts.known_as(token)
+        acts.said[:] = [one for one in acts.said if one.shown_at is None and one.token != deed]
+        if deed not in acts.done:
+            try:
+                acts.done[deed] = does(*args), time.monotonic()
+            except VolbalError as error:
+                acts.said.append(_Said("error", str(error), deed))
+                return
+        sentence, _ = acts.done[deed]
         if sentence:
-            say("success", sentence)
+            acts.said.append(_Said("success", sentence, deed))
+
+
+def is_fresh(token: str) -> bool:
+    """Is what came of `token` still said?"""
+    return any(one.token == token and one.is_fresh for one in _acts().said)
 
 
 def say(kind: str, sentence: str) -> None:
     """Keep a sentence for the top of the page that is drawn next."""
-    st.session_state.setdefault(SAID, []).append((kind, sentence))
+    _acts().said.append(_Said(kind, sentence))
 
 
 def show_said() -> None:
-    """Say, once, what came of the last click."""
-    for kind, sentence in st.session_state.pop(SAID, []):
-        if kind == "error":
-            st.error(sentence, icon=":material/error:")
+    """Say what came of the last click."""
+    for one in _acts().said:
+        if not one.is_fresh:
+            continue
+        if one.kind == "error":
+            st.error(one.sentence, icon=":material/error:")
         else:
-            st.success(sentence, icon=":material/check_circle:")
+            st.success(one.sentence, icon=":material/check_circle:")
+
+
+def drawn() -> None:
+    """The page is drawn to its end, and what is said on it: soon that is not said again."""
+    said = _acts().said
+    said[:] = [one for one in said if one.is_fresh]
+    for one in said:
+        if one.shown_at is None:
+            one.shown_at = time.monotonic()

@@ -24,33 +24,34 @@ def keeping(sql: str, chosen: str | None, own: Mapping[str, str]) -> None:
             max_chars=queries.LONGEST_NAME,
             help="A name you have used replaces that query. Example: Fees per year.",
         )
-        st.button("Save", type="primary", on_click=_save, args=(name, sql), key="sql-save")
+        token = acting.token("sql-save")
+        st.button(
+            "Save",
+            type="primary",
+            on_click=acting.act,
+            args=(token, _save, name, sql),
+            key="sql-save",
+        )
         if chosen in own:
+            token = acting.token("sql-delete")
             st.button(
                 f"Delete {log.plain(chosen or '')}",
                 icon=":material/delete:",
-                on_click=_delete,
-                args=(chosen,),
+                on_click=acting.act,
+                args=(token, _delete, chosen),
                 key="sql-delete",
                 help="Forgets the saved query; its text stays in the editor.",
             )
 
 
-def _save(name: str, sql: str) -> None:
-    token = f"save {name} {sql} {acting.now()}"
-    acting.act(token, lambda: f"Saved as {_saved(name, sql)}.")
+def _save(name: str, sql: str) -> str:
+    saved = queries.save(running.database(), name, sql, acting.now())
+    return f"Saved as {log.plain(saved)}."
 
 
-def _saved(name: str, sql: str) -> str:
-    return log.plain(queries.save(running.database(), name, sql, acting.now()))
-
-
-def _delete(name: str) -> None:
-    def forget() -> str:
-        queries.delete(running.database(), name)
-        return f"{log.plain(name)} is deleted."
-
-    acting.act(f"delete {name} {acting.now()}", forget)
+def _delete(name: str) -> str:
+    queries.delete(running.database(), name)
+    return f"{log.plain(name)} is deleted."
 
 
 def draw(frame: pd.DataFrame) -> None:

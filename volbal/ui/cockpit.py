@@ -21,8 +21,7 @@ from volbal.services.overview import Row
 from volbal.services.running import Database
 from volbal.services.trading import LatestEvaluation
 from volbal.ui import acting, cards, holdings, log, portfolio
-
-NEW = "new"
+from volbal.ui.opening import NEW
 
 
 def choose(database: Database) -> int | None:
@@ -85,15 +84,10 @@ def _draw_decision(database: Database, row: Row, now: datetime) -> None:
             _show_decision(database, row, latest, now)
 
 
-def _token(row: Row, latest: LatestEvaluation | None) -> str:
-    """What the page was drawn from: another one after every evaluation."""
-    at = "" if latest is None else latest.decided_at.isoformat()
-    return f"{row.position.position_id}-{at}"
-
-
 def _evaluate_form(database: Database, row: Row, latest: LatestEvaluation | None) -> None:
     suspect = latest is not None and latest.decision.reason is Reason.SUSPECT_PRICE
     newest = None if row.quote is None else row.quote.price
+    token = acting.token(f"evaluate-{row.position.position_id}")
     with st.form("evaluate", border=False):
         at, button = st.columns([2, 1], vertical_alignment="bottom")
         at.number_input(
@@ -102,7 +96,7 @@ def _evaluate_form(database: Database, row: Row, latest: LatestEvaluation | None
             min_value=0.0,
             step=0.01,
             format="%.12g",
-            key="evaluate.price",
+            key=f"{token}-price",
             placeholder="none known: type one" if newest is None else f"newest: {price(newest)}",
             help="What the rule is asked about. Left empty: the newest price known. "
             "Example: 187.40.",
@@ -110,11 +104,10 @@ def _evaluate_form(database: Database, row: Row, latest: LatestEvaluation | None
         if suspect:
             st.checkbox(
                 "I confirm this price",
-                key="evaluate.confirmed",
+                key=f"{token}-confirmed",
                 help="A price more than 50 % from the last one is held until somebody confirms "
                 "it. Example: after a profit warning halved the stock.",
             )
-        token = f"evaluate-{_token(row, latest)}"
         button.form_submit_button(
             "Evaluate",
             key=token,
@@ -122,7 +115,7 @@ def _evaluate_form(database: Database, row: Row, latest: LatestEvaluation | None
             icon=":material/gavel:",
             width="stretch",
             on_click=acting.act,
-            args=(token, _evaluate, database, row),
+            args=(token, _evaluate, database, row, token),
         )
 
 
@@ -147,9 +140,9 @@ def _live_quote(database: Database, row: Row) -> None:
         st.rerun()
 
 
-def _evaluate(database: Database, row: Row) -> str:
-    typed = st.session_state["evaluate.price"]
-    confirmed = st.session_state.get("evaluate.confirmed", False)
+def _evaluate(database: Database, row: Row, token: str) -> str:
+    typed = st.session_state[f"{token}-price"]
+    confirmed = st.session_state.get(f"{token}-confirmed", False)
     if typed:
         asked = quote(typed, confirmed=confirmed)
     elif row.quote is not None:
@@ -157,7 +150,6 @@ def _evaluate(database: Database, row: Row) -> str:
     else:
         raise InvalidInput("price", "none is known", "type one, or fetch prices on the Data page")
     made = trading.evaluate(database, row.position.position_id, asked, acting.now())
-    st.session_state["evaluate.price"] = None
     return f"Evaluated at {price(made.decision.price)}: see the decision below."
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from volbal.domain.position import Position
 from volbal.domain.wording import money, price, shares
-from volbal.errors import PriceUnavailable
+from volbal.errors import PriceUnavailable, VolbalError
 from volbal.services import autopilot, income, positions, trading
 from volbal.services.course import course
 from volbal.services.overview import Row
@@ -185,7 +185,7 @@ def _money(database: Database, position: Position) -> None:
     """Deposits, withdrawals, corrections, the anchor; and the ledger behind them."""
     ledger = positions.ledger(database, position.position_id)
     if position.balance.is_open:
-        _money_forms(database, position, f"{position.position_id}-{len(ledger)}")
+        _money_forms(database, position, len(ledger))
     st.markdown("**Ledger**", help="Append-only: every balance is the sum of these lines.")
     tables.show(
         pd.DataFrame(
@@ -212,38 +212,60 @@ def _money(database: Database, position: Position) -> None:
     )
 
 
-def _money_forms(database: Database, position: Position, token: str) -> None:
+class FormOutdated(VolbalError):
+    """The ledger has grown since the form was drawn: in another tab, or by the autopilot."""
+
+    code = "form_outdated"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The ledger has grown since this form was drawn; nothing was done. Look at the ledger "
+            "below, and press the button again if it is still to be done."
+        )
+
+
+def _money_forms(database: Database, position: Position, lines: int) -> None:
+    """One form a deed. lines: how long the ledger is that the forms are about."""
+    about = (database, position.position_id, lines)
     grid = st.grid(2, min_column_width=300)
-    with grid.container(border=True), st.form("cash", border=False):
-        st.markdown("**Cash**", help="Money in or out is never profit or loss.")
-        _amount("Amount", "money.amount", 100.0, "In account currency. Example: 1000.")
-        with st.container(horizontal=True):
-            _submit("Deposit", token, _deposit, database, position)
-            _submit("Withdraw", token, _withdraw, database, position)
-    with grid.container(border=True), st.form("anchor", border=False):
-        st.markdown("**Anchor**", help="Both triggers are measured from it.")
-        _amount("Anchor price", "money.anchor", 1.0, "Per share. Example: 187.40.")
-        _submit("Set anchor", token, _set_anchor, database, position)
-    with grid.container(border=True), st.form("adjust", border=False):
-        st.markdown("**Correct to what the broker shows**")
-        left, right = st.columns(2)
-        with left:
-            _amount("Shares more or less", "money.shares", 1.0, "Example: -0.5.", signed=True)
-        with right:
-            _amount("Cash more or less", "money.cash", 10.0, "Example: 12.34.", signed=True)
-        st.text_input("Why", key="money.note", help="For the log. Example: stock dividend.")
-        _submit("Adjust", token, _adjust, database, position)
-    with grid.container(border=True), st.form("split", border=False):
-        st.markdown("**Split**", help="New shares for old ones; the anchor follows.")
-        left, right = st.columns(2)
-        with left:
-            _amount("New shares", "money.new", 1.0, "Example: 4 in a split of 4 for 1.")
-        with right:
-            _amount("For old shares", "money.old", 1.0, "Example: 1 in a split of 4 for 1.")
-        _submit("Record split", token, _split, database, position)
+    with grid.container(border=True):
+        token = acting.token(f"cash-{position.position_id}")
+        with st.form("cash", border=False):
+            st.markdown("**Cash**", help="Money in or out is never profit or loss.")
+            _amount("Amount", f"{token}-amount", 100.0, "In account currency. Example: 1000.")
+            with st.container(horizontal=True):
+                _submit("Deposit", token, _deposit, *about)
+                _submit("Withdraw", token, _withdraw, *about)
+    with grid.container(border=True):
+        token = acting.token(f"anchor-{position.position_id}")
+        with st.form("anchor", border=False):
+            st.markdown("**Anchor**", help="Both triggers are measured from it.")
+            _amount("Anchor price", f"{token}-anchor", 1.0, "Per share. Example: 187.40.")
+            _submit("Set anchor", token, _set_anchor, *about)
+    with grid.container(border=True):
+        token = acting.token(f"adjust-{position.position_id}")
+        with st.form("adjust", border=False):
+            st.markdown("**Correct to what the broker shows**")
+            left, right = st.columns(2)
+            with left:
+                _amount("Shares more or less", f"{token}-shares", 1.0, "Example: -0.5.", True)
+            with right:
+                _amount("Cash more or less", f"{token}-cash", 10.0, "Example: 12.34.", True)
+            st.text_input("Why", key=f"{token}-note", help="For the log. Example: stock dividend.")
+            _submit("Adjust", token, _adjust, *about)
+    with grid.container(border=True):
+        token = acting.token(f"split-{position.position_id}")
+        with st.form("split", border=False):
+            st.markdown("**Split**", help="New shares for old ones; the anchor follows.")
+            left, right = st.columns(2)
+            with left:
+                _amount("New shares", f"{token}-new", 1.0, "Example: 4 in a split of 4 for 1.")
+            with right:
+                _amount("For old shares", f"{token}-old", 1.0, "Example: 1 in a split of 4 for 1.")
+            _submit("Record split", token, _split, *about)
 
 
-def _amount(label: str, key: str, step: float, told: str, *, signed: bool = False) -> None:
+def _amount(label: str, key: str, step: float, told: str, signed: bool = False) -> None:
     st.number_input(
         label,
         key=key,
@@ -255,63 +277,61 @@ def _amount(label: str, key: str, step: float, told: str, *, signed: bool = Fals
     )
 
 
-def _submit(label: str, token: str, does: Any, database: Database, position: Position) -> None:
-    key = f"{label}-{token}"
+def _submit(
+    label: str, token: str, does: Any, database: Database, position_id: int, lines: int
+) -> None:
     st.form_submit_button(
-        label, key=key, on_click=acting.act, args=(key, does, database, position.position_id)
+        label,
+        key=f"{label}-{token}",
+        on_click=acting.act,
+        args=(token, _once_seen, does, token, database, position_id, lines),
     )
 
 
-def _given(*names: str) -> list[Any]:
+def _once_seen(does: Any, token: str, database: Database, position_id: int, lines: int) -> str:
+    """`does`, unless the ledger has more lines than it had when the form was drawn."""
+    if len(positions.ledger(database, position_id)) != lines:
+        raise FormOutdated
+    said: str = does(token, database, position_id)
+    return said
+
+
+def _given(token: str, *names: str) -> list[Any]:
     """The values of inputs; 0 where nothing was typed."""
-    return [st.session_state[f"money.{name}"] or 0 for name in names]
+    return [st.session_state[f"{token}-{name}"] or 0 for name in names]
 
 
-def _emptied(*names: str) -> None:
-    for name in names:
-        st.session_state[f"money.{name}"] = None
-
-
-def _deposit(database: Database, position_id: int) -> str:
-    (amount,) = _given("amount")
+def _deposit(token: str, database: Database, position_id: int) -> str:
+    (amount,) = _given(token, "amount")
     after = positions.deposit(database, position_id, amount, acting.now())
-    _emptied("amount")
-    return f"Deposited; {money(after.balance.cash)} in cash now."
+    return f"Deposited {money(amount)}; {money(after.balance.cash)} in cash now."
 
 
-def _withdraw(database: Database, position_id: int) -> str:
-    (amount,) = _given("amount")
+def _withdraw(token: str, database: Database, position_id: int) -> str:
+    (amount,) = _given(token, "amount")
     after = positions.withdraw(database, position_id, amount, acting.now())
-    _emptied("amount")
-    return f"Withdrawn; {money(after.balance.cash)} in cash now."
+    return f"Withdrawn {money(amount)}; {money(after.balance.cash)} in cash now."
 
 
-def _set_anchor(database: Database, position_id: int) -> str:
-    (at,) = _given("anchor")
+def _set_anchor(token: str, database: Database, position_id: int) -> str:
+    (at,) = _given(token, "anchor")
     after = positions.set_anchor(database, position_id, at, acting.now())
-    _emptied("anchor")
     return f"The anchor is {price(after.balance.anchor or 0)} now."
 
 
-def _adjust(database: Database, position_id: int) -> str:
-    quantity, cash = _given("shares", "cash")
+def _adjust(token: str, database: Database, position_id: int) -> str:
+    quantity, cash = _given(token, "shares", "cash")
+    note = st.session_state[f"{token}-note"]
     after = positions.adjust(
-        database,
-        position_id,
-        quantity=quantity,
-        cash=cash,
-        note=st.session_state["money.note"],
-        now=acting.now(),
+        database, position_id, quantity=quantity, cash=cash, note=note, now=acting.now()
     )
-    _emptied("shares", "cash")
     balance = after.balance
     return f"{shares(balance.quantity)} shares and {money(balance.cash)} in cash now."
 
 
-def _split(database: Database, position_id: int) -> str:
-    new, old = _given("new", "old")
+def _split(token: str, database: Database, position_id: int) -> str:
+    new, old = _given(token, "new", "old")
     after = positions.split(database, position_id, new, old, acting.now())
-    _emptied("new", "old")
     return f"{shares(after.balance.quantity)} shares now."
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from volbal.ui import acting
+
 HERE = Path(__file__).resolve().parent
 PAGES = HERE.parents[1] / "pages"
 
@@ -40,3 +42,4 @@ st.navigation(
     },
     position="top",
 ).run()
+acting.drawn()

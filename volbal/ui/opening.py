@@ -17,6 +17,7 @@ from volbal.ui import acting, fields, log, rungs
 from volbal.ui.forms import recalled, remember
 
 PAGE = "opening"
+NEW, MADE = "new", f"{PAGE}-made"
 DOLLARS, SHARES = "An amount of money", "Shares and cash I have"
 DEFAULTS: dict[str, Any] = {
     "symbol": "",
@@ -29,6 +30,19 @@ DEFAULTS: dict[str, Any] = {
     "preset": "standard",
     "fixes": {},
 }
+
+
+def arrive() -> None:
+    """Go to the position that the form has just opened; empty the form once that is over."""
+    made: dict[str, int] = st.session_state.setdefault(MADE, {})
+    for token, position_id in made.items():
+        if acting.is_fresh(token):
+            if st.query_params.get("id") == NEW:
+                st.query_params.from_dict({"id": str(position_id)})
+            return
+    if made:
+        remember(PAGE, DEFAULTS)
+        made.clear()
 
 
 def draw(database: Database) -> None:
@@ -155,13 +169,14 @@ def _preview(database: Database) -> None:
     )
     for doubt in doubts(position, anchor, acting.now()):
         rungs.show_doubt(doubt, f"{PAGE}-doubt", _settle)
+    token = acting.token("open")
     st.button(
         "Open position",
         type="primary",
         icon=":material/add:",
-        key=f"open-{st.session_state.setdefault('opening.count', 0)}",
-        on_click=_open,
-        args=(database, position),
+        key=token,
+        on_click=acting.act,
+        args=(token, _open, database, position, token, st.session_state[MADE]),
         help="Records the position; no order is placed.",
     )
     rungs.draw(position, f"{PAGE}-ladder")
@@ -192,23 +207,16 @@ def _draft(database: Database) -> Position:
     )
 
 
-def _open(database: Database, position: Position) -> None:
-    """Open it once, however quick the second click is, and show it."""
-    count = st.session_state["opening.count"]
-
-    def opened() -> str:
-        made = positions.open_position(
-            database,
-            position.ticker,
-            quantity=position.balance.quantity,
-            cash=position.balance.cash,
-            anchor_price=position.balance.anchor,
-            configuration=position.configuration,
-            now=acting.now(),
-        )
-        st.session_state["opening.count"] = count + 1
-        remember(PAGE, DEFAULTS)
-        st.query_params.from_dict({"id": str(made.position_id)})
-        return f"Position {made.position_id} ({made.ticker}) is open. Evaluate it at a price."
-
-    acting.act(f"open-{count}", opened)
+def _open(database: Database, position: Position, token: str, made: dict[str, int]) -> str:
+    """Open what the form showed; `made` tells which number it got."""
+    after = positions.open_position(
+        database,
+        position.ticker,
+        quantity=position.balance.quantity,
+        cash=position.balance.cash,
+        anchor_price=position.balance.anchor,
+        configuration=position.configuration,
+        now=acting.now(),
+    )
+    made[token] = after.position_id
+    return f"Position {after.position_id} ({after.ticker}) is open. Evaluate it at a price."

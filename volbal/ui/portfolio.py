@@ -103,7 +103,7 @@ def _confirm_removal(database: Database) -> None:
         "The positions marked Sample are deleted with their orders, fills and log, also what you "
         "did with them yourself. This cannot be undone. **Nothing else is touched.**"
     )
-    token = f"remove-sample-{acting.now()}"
+    token = acting.token("remove-sample")
     if st.button(
         "Remove them",
         type="primary",

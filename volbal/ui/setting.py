@@ -202,13 +202,14 @@ def _show_end(database: Database, position: Position) -> None:
     st.divider()
     position_id = position.position_id
     if not position.balance.is_open:
+        token = acting.token(f"reopen-{position_id}")
         st.button(
             "Reopen position",
-            key=f"reopen-{position_id}",
+            key=token,
             type="primary",
             icon=":material/unarchive:",
             on_click=acting.act,
-            args=(f"reopen-{acting.now()}", _reopen, database, position_id),
+            args=(token, _reopen, database, position_id),
         )
     elif st.button("Close position", key=f"close-{position_id}", icon=":material/archive:"):
         _confirm_closing(database, position)
@@ -225,7 +226,7 @@ def _confirm_closing(database: Database, position: Position) -> None:
         f"**{position.ticker} #{position.position_id}** is archived as it is: nothing is sold and "
         "nothing deleted. It takes no orders until it is reopened."
     )
-    token = f"closing-{position.position_id}-{acting.now()}"
+    token = acting.token(f"closing-{position.position_id}")
     if st.button(
         "Close it",
         type="primary",
