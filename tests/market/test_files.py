@@ -71,8 +71,8 @@ def test_date_and_close_are_enough_and_what_is_lacking_is_noted(read):
     assert not found.has_ohlc
     assert found.dividends.empty
     assert found.notes == (
-        "ko.csv lacks open, high or low in 2 of 2 bars: only its closes can be used",
-        "ko.csv has no Dividends column: no dividends are paid",
+        "the file ko.csv lacks open, high or low in 2 of 2 bars: only its closes can be used",
+        "the file ko.csv has no Dividends column: no dividends are paid",
     )
 
 
@@ -80,7 +80,7 @@ def test_a_few_bars_without_open_are_noted_with_their_number(read):
     found = read(YFINANCE.replace("74.2875,", ",").replace("93.945,", "NaN,"))
     assert not found.has_ohlc
     assert found.notes[0] == (
-        "ko.csv lacks open, high or low in 2 of 3 bars: only its closes can be used"
+        "the file ko.csv lacks open, high or low in 2 of 3 bars: only its closes can be used"
     )
 
 
@@ -328,7 +328,7 @@ def test_unknown_columns_may_stand_twice(read):
 )
 def test_an_unreadable_file_is_refused(refusal, content, name, problem):
     assert refusal(content, name) == (
-        f"{name} cannot be read as {problem}; save it again as CSV or Parquet."
+        f"{name} cannot be read as {problem}; save it again as CSV in UTF-8, or as Parquet."
     )
 
 

@@ -1,6 +1,7 @@
 """The Data page without a browser: nothing stored, much stored, Yahoo in every mood, no records."""
 
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from yahoo_server import YahooServer, serving
 
-from volbal.services import market_data, price_import, running
+from volbal.services import market_data, positions, price_import, running
 from volbal.ui import series as series_ui
 
 NOW = datetime(2015, 1, 4, 16, tzinfo=UTC)  # a Sunday; the bundle of KO ends on 2014-12-31
@@ -205,6 +206,14 @@ def test_simulate_uses_what_was_stored_and_again_when_it_changes(open_page) -> N
         database, price_import.preview(database, "x.csv", content.replace(b",12", b",9"), "X"), NOW
     )
     assert app.run().metric[0].value != first
+
+
+def test_a_quote_is_told_with_its_age_and_what_the_exchange_does(open_page, server) -> None:
+    positions.open_position(running.database(), "KO", quantity=10, cash=1_000, now=NOW)
+    app = press(open_page("position", {"id": "1"}), "Get a quote")
+    assert re.fullmatch(  # the close of 2014-12-31 is years old by the clock of the page
+        r"KO: 42\.22, [\d,]+ days old, from Yahoo; the exchange is closed\.", app.success[0].value
+    )
 
 
 @pytest.mark.parametrize(

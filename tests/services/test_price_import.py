@@ -44,7 +44,7 @@ def test_a_file_is_saved_as_it_was_looked_at(database):
     pd.testing.assert_frame_equal(found.bars, looked_at.history.bars, check_freq=False)
     assert found.provenance.source == "stored: file own.csv, imported 2026-01-05 15:00 UTC"
     assert found.provenance.basis == "taken as split-adjusted, not dividend-adjusted"
-    assert found.notes == ("own.csv has no Dividends column: no dividends are paid",)
+    assert found.notes == ("the file own.csv has no Dividends column: no dividends are paid",)
     assert "XYZ" in market_data.known_symbols(database)
 
 

@@ -189,11 +189,11 @@ def _notes(history: PriceHistory, rows: _Rows) -> tuple[str, ...]:
     if not history.has_ohlc:
         lacking = int(history.bars[["open", "high", "low"]].isna().any(axis=1).sum())
         notes.append(
-            f"{name} lacks open, high or low in {lacking} of {len(history.bars)} bars: "
+            f"the file {name} lacks open, high or low in {lacking} of {len(history.bars)} bars: "
             f"only its closes can be used"
         )
     if DIVIDENDS not in rows.columns:
-        notes.append(f"{name} {NO_DIVIDENDS}")
+        notes.append(f"the file {name} {NO_DIVIDENDS}")
     days = np.diff(history.bars.index.to_numpy()) / np.timedelta64(1, "D")
     if len(days) and np.median(days) > LONGEST_DAILY_SPACING:
         notes.append(

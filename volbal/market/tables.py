@@ -185,5 +185,5 @@ def _unreadable(name: str, kind: str, error: Exception) -> InvalidInput:
     return InvalidInput(
         "prices",
         f"{name} cannot be read as {kind} ({type(error).__name__})",
-        "save it again as CSV or Parquet",
+        "save it again as CSV in UTF-8, or as Parquet",
     )

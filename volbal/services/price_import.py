@@ -94,8 +94,8 @@ def _with_actions(database: Database, name: str, given: Actions, symbol: str) ->
     )
     validate(history, f"{symbol} with {name}")
     counts = [
-        f"{len(rows):,} {what}"
-        for rows, what in ((given.dividends, "dividends"), (given.splits, "splits"))
+        f"{len(rows):,} {what if len(rows) == 1 else f'{what}s'}"
+        for rows, what in ((given.dividends, "dividend"), (given.splits, "split"))
         if rows is not None
     ]
     effect = f"Puts {' and '.join(counts)} into the daily prices of {symbol}."

@@ -111,7 +111,8 @@ def _show(looked_at: Import, file_id: str) -> None:
     told += [f":material/warning: {one.sentence}" for one in looked_at.findings[:SHOWN]]
     if len(looked_at.findings) > SHOWN:
         told += [f"and {len(looked_at.findings) - SHOWN:,} more, to be seen under Checks."]
-    st.caption("  \n".join(told))
+    if told:
+        st.caption("  \n".join(told))
     bars = history.bars.reset_index().dropna(axis="columns", how="all")
     ends = bars if len(bars) <= 2 * SHOWN else pd.concat([bars.head(SHOWN), bars.tail(SHOWN)])
     tables.show(

@@ -136,7 +136,12 @@ def _live_quote(database: Database, row: Row) -> None:
             except VolbalError as error:
                 acting.say("error", f"{error} The last price known is still there.")
             else:
-                acting.say("success", f"{ticker} is at {price(seen.price)}, from {seen.source}.")
+                age = duration(seen.age.total_seconds())
+                exchange = EXCHANGE_IS[seen.session or "closed"]
+                acting.say(
+                    "success",
+                    f"{ticker}: {price(seen.price)}, {age} old, from {seen.source}; {exchange}.",
+                )
         st.rerun()
 
 
@@ -152,6 +157,13 @@ def _evaluate(database: Database, row: Row, token: str) -> str:
     made = trading.evaluate(database, row.position.position_id, asked, acting.now())
     return f"Evaluated at {price(made.decision.price)}: see the decision below."
 
+
+EXCHANGE_IS = {
+    "regular": "the exchange is open",
+    "pre": "the exchange has not opened yet",
+    "post": "the exchange has closed for today",
+    "closed": "the exchange is closed",
+}
 
 COLOURS = {Action.BUY: "blue", Action.SELL: "orange", Action.HOLD: "gray", Action.SKIP: "gray"}
 
