@@ -223,6 +223,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (criteria(directions={"cagr": "up"}), "invalid_directions", "directions"),
     (criteria(directions={"sharpe_ratio": "best"}), "invalid_directions",
      "optimization_criteria.directions"),
+    (criteria(directions={"sharpe_ratio": ["up"]}), "invalid_directions",
+     "optimization_criteria.directions"),
     (criteria(minimize=True, directions={"sharpe_ratio": "up"}), "invalid_minimize", "minimize"),
     (criteria(minimize="no"), "invalid_minimize", "optimization_criteria.minimize"),
     (criteria(constraints=[{"metric": "cagr", "constraint_type": "over", "value": 1}]),
@@ -256,9 +258,14 @@ def test_a_number_that_is_none_is_a_422_wherever_it_stands(ask: Asker, number: s
         response = ask("POST", CONFIGS, content=content, headers=JSON)
         assert response.status_code == 422
         assert not {"nan", "inf", "infinity"} & set(response.text.lower().split())
-    ranges = swept(rebalance_ratio={"min_value": 1, "max_value": "HERE", "step_size": 1})
-    content = json.dumps(ranges).replace('"HERE"', number)
-    assert told(ask("POST", CONFIGS, content=content, headers=JSON))[0] == 422
+    for ratio in (
+        {"min_value": 1, "max_value": "HERE", "step_size": 1},
+        {"parameter_type": "categorical", "categorical_values": [1, "HERE"]},
+    ):
+        content = json.dumps(swept(rebalance_ratio=ratio)).replace('"HERE"', number)
+        response = ask("POST", CONFIGS, content=content, headers=JSON)
+        assert response.status_code == 422
+        assert not {"nan", "inf", "infinity"} & set(response.text.lower().split())
 
 
 def test_a_stock_without_prices_is_a_503(ask: Asker) -> None:

@@ -1,7 +1,7 @@
 """Studies in the API's words and in volbal's own: requests there, names back."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Self
@@ -94,18 +94,18 @@ def _parameter(name: str, given: ParameterRange) -> Parameter:
         values = given.categorical_values
         if values is None and kind == "categorical":
             raise InvalidInput("categorical_values", f"{name} has none", "give a list of values")
-        return Parameter(own, (False, True) if values is None else tuple(map(_value, values)))
+        return Parameter(own, (False, True) if values is None else tuple(_values(name, values)))
     ends = {end: getattr(given, end) for end in ("min_value", "max_value", "step_size")}
     for end, number in ends.items():
         _require_number(name, end, number, whole=kind == "integer")
     return exact_range(own, *map(str, ends.values()))
 
 
-def _require_number(name: str, end: str, number: Decimal | None, *, whole: bool) -> None:
+def _require_number(name: str, end: str, number: Decimal | None, *, whole: bool = False) -> None:
     if number is None:
         raise InvalidInput(end, f"{name} has none", "a range needs min_value, max_value, step_size")
     if not number.is_finite() or (number != 0 and not SMALLEST <= abs(number) <= LARGEST):
-        allowed = f"allowed: 0, or {SMALLEST} to {LARGEST} and the same below 0"
+        allowed = f"allowed: 0, or {SMALLEST:g} to {LARGEST:g} and the same below 0"
         raise InvalidInput(end, f"{name}: out of range", allowed)
     if whole and number != int(number):
         raise InvalidInput(end, f"{name}: {number} is no integer", "send whole numbers, or float")
@@ -119,8 +119,11 @@ def _require_fractions(name: str, made: Parameter) -> None:
             raise InvalidInput(name, f"{value:g} is out of range", allowed)
 
 
-def _value(value: bool | str | Decimal) -> Value:
-    return float(value) if isinstance(value, Decimal) else value
+def _values(name: str, values: Iterable[bool | str | Decimal]) -> Iterator[Value]:
+    for value in values:
+        if isinstance(value, Decimal):
+            _require_number(name, "categorical_values", value)
+        yield float(value) if isinstance(value, Decimal) else value
 
 
 def _goals(criteria: Criteria) -> tuple[Goal, ...]:
