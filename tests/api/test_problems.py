@@ -18,7 +18,6 @@ from volbal.services import positions
 
 from .conftest import Asker, told
 
-
 STUDY = {
     "name": "A study",
     "ticker": "AAPL",
