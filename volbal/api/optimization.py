@@ -63,12 +63,13 @@ STATUSES: Final[Mapping[bool | None, tuple[Status, ...]]] = {
 
 AXES: Final[Mapping[str, str]] = {"x": "x_parameter", "y": "y_parameter"}
 
+BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+ROWS: Final = {"schema": {"type": "array", "items": {"type": "object"}}}
 FILES: Final[Mapping[int | str, dict[str, Any]]] = {
     200: {
         "description": "The file",
         "content": {
-            kind: {"schema": {"type": "string", "format": "binary"}}
-            for kind in MEDIA_TYPES.values()
+            media: ROWS if kind == "json" else BINARY for kind, media in MEDIA_TYPES.items()
         },
     }
 }
@@ -180,7 +181,10 @@ def list_results(
 
 @router.get("/configs/{config_id}/heatmap", responses=documented(404))
 def heatmap(
-    config_id: Id, x_parameter: ParameterName, y_parameter: ParameterName, metric: Shown
+    config_id: Id,
+    x_parameter: Annotated[ParameterName, Query(examples=["trigger_threshold"])],
+    y_parameter: Annotated[ParameterName, Query(examples=["rebalance_ratio"])],
+    metric: Annotated[Shown, Query(examples=["sharpe_ratio"])],
 ) -> HeatmapAnswer:
     """Two parameters by a metric; the others stand where the metric is best."""
     x, y = own_parameter(x_parameter), own_parameter(y_parameter)
