@@ -30,17 +30,10 @@ SMALLEST: Final = Decimal("1e-12")
 TRIGGERS: Final = ("trigger_up", "trigger_down")
 
 FIELDS: Final[Mapping[str, str]] = {
-    "symbols": "ticker",
-    "start": "start_date",
-    "end": "end_date",
     "dates": "start_date",
-    "parameter": "parameter_ranges",
     "parameters": "parameter_ranges",
-    "goals": "optimization_criteria",
-    "metric": "optimization_criteria",
     "weight": "weights",
     "direction": "directions",
-    "max_cells": "max_combinations",
 }
 """What a study's own request calls a field, and what the API does."""
 
