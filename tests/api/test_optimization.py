@@ -276,7 +276,8 @@ def test_a_stock_without_prices_is_a_503(ask: Asker) -> None:
 
 def test_a_key_saves_a_study_once_and_stands_for_nothing_else(ask: Asker) -> None:
     key = {"Idempotency-Key": "save"}
-    first, again = (ask("POST", CONFIGS, json=OLDER, headers=key) for _ in range(2))
+    turned = dict(reversed(OLDER.items()))
+    first, again = (ask("POST", CONFIGS, json=body, headers=key) for body in (OLDER, turned))
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json() == again.json()
     other = ask("POST", CONFIGS, json=changed(name="another"), headers=key)

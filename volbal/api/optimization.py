@@ -1,8 +1,8 @@
 """Routes of studies (optimization): save, start, watch, read."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from json import JSONDecodeError
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -79,7 +79,7 @@ async def as_sent(request: Request) -> str:
     """The body as text that a study keeps; what is no JSON is refused where it is read."""
     try:
         return sent_text(await request.json())
-    except JSONDecodeError:
+    except json.JSONDecodeError:
         return ""
 
 
@@ -103,15 +103,15 @@ def save(
     except InvalidInput as error:
         raise renamed(error, body) from error
     if used is not None and made.created_at != now:
-        _require_same(used, made, body, sent)
+        _require_same(used, made, sent)
         response.status_code = 200
     return _answer(made)
 
 
-def _require_same(key: str, made: Study, body: NewStudy, sent: str) -> None:
-    if made.sent != sent:
-        first = f"study {made.study_id}, {made.request.name}"
-        raise orders.IdempotencyConflict(key, first, f"another study, {body.name}")
+def _require_same(key: str, made: Study, sent: str) -> None:
+    if made.sent is None or json.loads(made.sent) != json.loads(sent):
+        first = f"study {made.study_id} as it was sent first"
+        raise orders.IdempotencyConflict(key, first, "another request")
 
 
 @router.get("/configs", response_model_exclude_unset=True, responses={**COUNTED})
