@@ -268,6 +268,20 @@ def test_a_number_that_is_none_is_a_422_wherever_it_stands(ask: Asker, number: s
         assert not {"nan", "inf", "infinity"} & set(response.text.lower().split())
 
 
+@pytest.mark.parametrize(("levels", "status"), [(30, 201), (300, 422), (900, 422)])
+def test_a_field_of_the_callers_own_is_given_back_or_refused(
+    ask: Asker, levels: int, status: int
+) -> None:
+    nested: Any = "end"
+    for _ in range(levels):
+        nested = [nested]
+    response = ask("POST", CONFIGS, json=changed(mine=nested))
+    assert response.status_code == status
+    if status == 201:
+        assert response.json()["mine"] == nested
+    assert ask("GET", CONFIGS).status_code == 200
+
+
 def test_a_stock_without_prices_is_a_503(ask: Asker) -> None:
     response = ask("POST", CONFIGS, json=changed(ticker="NOPE"))
     assert told(response) == (503, "price_unavailable")

@@ -27,6 +27,8 @@ LARGEST: Final = Decimal("1e12")
 SMALLEST: Final = Decimal("1e-12")
 """Numbers of a range beyond these are slips; the smaller is for steps."""
 
+DEEPEST: Final = 32
+
 TRIGGERS: Final = ("trigger_up", "trigger_down")
 
 FIELDS: Final[Mapping[str, str]] = {
@@ -151,11 +153,21 @@ def _constraint(given: MetricConstraint) -> Constraint:
 
 
 def sent_text(content: object) -> str:
-    """A body as the study keeps it. Raises InvalidInput for numbers that no double can hold."""
+    """A body as the study keeps it. Raises InvalidInput for what no answer could give back:
+    numbers that no double can hold, and fields of the caller's own nested without end."""
+    if _deeper(content, DEEPEST):
+        raise InvalidInput("body", "it is nested too deeply", f"allowed: {DEEPEST} levels")
     try:
         return json.dumps(content, default=float, allow_nan=False, ensure_ascii=False)
     except ValueError:
         raise InvalidInput("body", "a number is out of range", "send finite numbers") from None
+
+
+def _deeper(content: object, levels: int) -> bool:
+    if not isinstance(content, dict | list):
+        return False
+    parts = content.values() if isinstance(content, dict) else content
+    return levels == 0 or any(_deeper(part, levels - 1) for part in parts)
 
 
 def request_in_words(study: Study) -> dict[str, Any]:
