@@ -20,9 +20,11 @@ from pathlib import Path
 import duckdb
 import httpx
 
-from tests.e2e.conftest import free_port, wait_until_healthy
-
 ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from e2e.conftest import free_port, wait_until_healthy
+
 POSITIONS = 20
 SHARES, CASH, PRICE = 10**6, 10**8, 100
 

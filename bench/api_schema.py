@@ -25,7 +25,16 @@ expected-statuses = ["2xx", "401", "403", "404", "409", "422", "503"]
 
 [checks.not_a_server_error]
 expected-statuses = ["2xx", "4xx", "503"]
+
+[[operations]]
+include-name = "DELETE /v1/optimization/configs/{config_id}"
+parameters = { config_id = 2 }
+
+[[operations]]
+include-name = "POST /v1/positions/{position_id}/close"
+parameters = { position_id = 2 }
 """
+"""What everything else is asked about is not taken away."""
 
 
 STUDY = {
@@ -44,17 +53,20 @@ STUDY = {
 def prepare(url: str) -> None:
     """One of everything, so that requests for number 1 find it."""
     with httpx.Client(base_url=url, timeout=60) as client:
+        position = {"ticker": "ACME", "qty": 50, "cash": 5000, "anchor_price": 100}
         steps: list[tuple[str, object]] = [
-            ("/v1/positions", {"ticker": "ACME", "qty": 50, "cash": 5000, "anchor_price": 100}),
+            ("/v1/positions", position),
+            ("/v1/positions", position),
             ("/v1/positions/1/orders", {"side": "BUY", "qty": 10}),
             ("/v1/positions/1/dividends", {"ex_on": "2026-01-02", "per_share": 0.5}),
             ("/v1/positions/1/evaluate", {"price": 100}),
             ("/v1/optimization/configs", STUDY),
+            ("/v1/optimization/configs", STUDY),
             ("/v1/optimization/configs/1/start", None),
         ]
-        for path, body in steps:
-            response = client.post(path, json=body, headers={"Idempotency-Key": "first"})
-            response.raise_for_status()
+        for step, (path, body) in enumerate(steps):
+            key = {"Idempotency-Key": f"step {step}"}
+            client.post(path, json=body, headers=key).raise_for_status()
 
 
 def main(examples: str) -> int:

@@ -8,6 +8,7 @@ import anyio.from_thread
 import httpx
 import pytest
 
+from volbal import jobs
 from volbal.services import running, study_runner
 
 Asker = Callable[..., httpx.Response]
@@ -38,6 +39,7 @@ def ask(
         patch.setenv("VOLBAL_DB", str(folder / "volbal.duckdb"))
         yield lambda method, path, **more: portal.call(lambda: sent(method, path, **more))
         study_runner.stop()
+        jobs.shutdown()
         running.close()
 
 

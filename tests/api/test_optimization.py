@@ -223,6 +223,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (criteria(directions={"cagr": "up"}), "invalid_directions", "directions"),
     (criteria(directions={"sharpe_ratio": "best"}), "invalid_directions",
      "optimization_criteria.directions"),
+    (criteria(directions={"sharpe_ratio": ["up"]}), "invalid_directions",
+     "optimization_criteria.directions"),
     (criteria(minimize=True, directions={"sharpe_ratio": "up"}), "invalid_minimize", "minimize"),
     (criteria(minimize="no"), "invalid_minimize", "optimization_criteria.minimize"),
     (criteria(constraints=[{"metric": "cagr", "constraint_type": "over", "value": 1}]),
@@ -256,9 +258,28 @@ def test_a_number_that_is_none_is_a_422_wherever_it_stands(ask: Asker, number: s
         response = ask("POST", CONFIGS, content=content, headers=JSON)
         assert response.status_code == 422
         assert not {"nan", "inf", "infinity"} & set(response.text.lower().split())
-    ranges = swept(rebalance_ratio={"min_value": 1, "max_value": "HERE", "step_size": 1})
-    content = json.dumps(ranges).replace('"HERE"', number)
-    assert told(ask("POST", CONFIGS, content=content, headers=JSON))[0] == 422
+    for ratio in (
+        {"min_value": 1, "max_value": "HERE", "step_size": 1},
+        {"parameter_type": "categorical", "categorical_values": [1, "HERE"]},
+    ):
+        content = json.dumps(swept(rebalance_ratio=ratio)).replace('"HERE"', number)
+        response = ask("POST", CONFIGS, content=content, headers=JSON)
+        assert response.status_code == 422
+        assert not {"nan", "inf", "infinity"} & set(response.text.lower().split())
+
+
+@pytest.mark.parametrize(("levels", "status"), [(30, 201), (300, 422), (900, 422)])
+def test_a_field_of_the_callers_own_is_given_back_or_refused(
+    ask: Asker, levels: int, status: int
+) -> None:
+    nested: Any = "end"
+    for _ in range(levels):
+        nested = [nested]
+    response = ask("POST", CONFIGS, json=changed(mine=nested))
+    assert response.status_code == status
+    if status == 201:
+        assert response.json()["mine"] == nested
+    assert ask("GET", CONFIGS).status_code == 200
 
 
 def test_a_stock_without_prices_is_a_503(ask: Asker) -> None:
@@ -269,7 +290,8 @@ def test_a_stock_without_prices_is_a_503(ask: Asker) -> None:
 
 def test_a_key_saves_a_study_once_and_stands_for_nothing_else(ask: Asker) -> None:
     key = {"Idempotency-Key": "save"}
-    first, again = (ask("POST", CONFIGS, json=OLDER, headers=key) for _ in range(2))
+    turned = dict(reversed(OLDER.items()))
+    first, again = (ask("POST", CONFIGS, json=body, headers=key) for body in (OLDER, turned))
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json() == again.json()
     other = ask("POST", CONFIGS, json=changed(name="another"), headers=key)

@@ -18,6 +18,17 @@ from volbal.services import positions
 
 from .conftest import Asker, told
 
+STUDY = {
+    "name": "A study",
+    "ticker": "AAPL",
+    "start_date": "2015-01-02",
+    "end_date": "2015-12-31",
+    "parameter_ranges": {
+        "rebalance_ratio": {"min_value": 1, "max_value": 2, "step_size": 1},
+    },
+    "optimization_criteria": {"primary_metric": "sharpe_ratio"},
+}
+
 
 def subclasses(kind: type[VolbalError]) -> Iterator[type[VolbalError]]:
     for one in kind.__subclasses__():
@@ -92,11 +103,14 @@ def test_a_file_that_another_program_holds_is_a_503_with_retry_after(
         assert other.stdin is not None
         assert other.stdout is not None
         other.stdout.readline()
-        response = ask("POST", f"/v1/positions/{a_position}/deposit", json={"amount": 1})
+        deposited = ask("POST", f"/v1/positions/{a_position}/deposit", json={"amount": 1})
+        saved = ask("POST", "/v1/optimization/configs", json=STUDY)
         other.stdin.close()
         other.wait(20)
-    assert told(response) == (503, "database_busy")
-    assert response.headers["Retry-After"] == "1"
+    for response in (deposited, saved):
+        assert told(response) == (503, "database_busy")
+        assert response.headers["Retry-After"] == "1"
+    assert ask("GET", "/v1/optimization/configs").json() == []
     assert ask("POST", f"/v1/positions/{a_position}/deposit", json={"amount": 1}).status_code == 200
 
 

@@ -50,13 +50,14 @@ router = APIRouter(
 )
 
 LARGEST_ID: Final = 2**63 - 1
-Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+Id = Annotated[int, Path(ge=1, le=LARGEST_ID, examples=[1])]
 KEY: Final = {
     "alias": "Idempotency-Key",
     "max_length": LONGEST_KEY,
+    "pattern": r"\S",
     "description": "New for each request and the same when it is sent again",
 }
-Key = Annotated[str, Header(pattern=r"\S", **KEY)]
+Key = Annotated[str, Header(**KEY)]
 OptionalKey = Annotated[str | None, Header(**KEY)]
 Paged = Annotated[Page, Depends()]
 

@@ -1,8 +1,8 @@
 """Routes of studies (optimization): save, start, watch, read."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from json import JSONDecodeError
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -63,12 +63,13 @@ STATUSES: Final[Mapping[bool | None, tuple[Status, ...]]] = {
 
 AXES: Final[Mapping[str, str]] = {"x": "x_parameter", "y": "y_parameter"}
 
+BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+ROWS: Final = {"schema": {"type": "array", "items": {"type": "object"}}}
 FILES: Final[Mapping[int | str, dict[str, Any]]] = {
     200: {
         "description": "The file",
         "content": {
-            kind: {"schema": {"type": "string", "format": "binary"}}
-            for kind in MEDIA_TYPES.values()
+            media: ROWS if kind == "json" else BINARY for kind, media in MEDIA_TYPES.items()
         },
     }
 }
@@ -78,7 +79,7 @@ async def as_sent(request: Request) -> str:
     """The body as text that a study keeps; what is no JSON is refused where it is read."""
     try:
         return sent_text(await request.json())
-    except JSONDecodeError:
+    except json.JSONDecodeError:
         return ""
 
 
@@ -102,15 +103,15 @@ def save(
     except InvalidInput as error:
         raise renamed(error, body) from error
     if used is not None and made.created_at != now:
-        _require_same(used, made, body, sent)
+        _require_same(used, made, sent)
         response.status_code = 200
     return _answer(made)
 
 
-def _require_same(key: str, made: Study, body: NewStudy, sent: str) -> None:
-    if made.sent != sent:
-        first = f"study {made.study_id}, {made.request.name}"
-        raise orders.IdempotencyConflict(key, first, f"another study, {body.name}")
+def _require_same(key: str, made: Study, sent: str) -> None:
+    if made.sent is None or json.loads(made.sent) != json.loads(sent):
+        first = f"study {made.study_id} as it was sent first"
+        raise orders.IdempotencyConflict(key, first, "another request")
 
 
 @router.get("/configs", response_model_exclude_unset=True, responses={**COUNTED})
@@ -180,7 +181,10 @@ def list_results(
 
 @router.get("/configs/{config_id}/heatmap", responses=documented(404))
 def heatmap(
-    config_id: Id, x_parameter: ParameterName, y_parameter: ParameterName, metric: Shown
+    config_id: Id,
+    x_parameter: Annotated[ParameterName, Query(examples=["trigger_threshold"])],
+    y_parameter: Annotated[ParameterName, Query(examples=["rebalance_ratio"])],
+    metric: Annotated[Shown, Query(examples=["sharpe_ratio"])],
 ) -> HeatmapAnswer:
     """Two parameters by a metric; the others stand where the metric is best."""
     x, y = own_parameter(x_parameter), own_parameter(y_parameter)

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -74,9 +75,10 @@ Sort = Annotated[str, SORTS]
 
 def _session_day(value: object) -> date:
     """The date of an ISO date or datetime."""
-    if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d($|T)", value):
-        raise ValueError("not a text such as 2026-03-13 or 2026-03-13T00:00:00Z")
-    return datetime.fromisoformat(value).date()
+    if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d($|T)", value):
+        with suppress(ValueError):  # whose sentence would repeat the value
+            return datetime.fromisoformat(value).date()
+    raise ValueError("not a text such as 2026-03-13 or 2026-03-13T00:00:00Z")
 
 
 SessionDay = Annotated[
@@ -106,7 +108,7 @@ Weights = Annotated[
 
 
 def _directions(value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or not set(value.values()) <= {"up", "down"}:
+    if not isinstance(value, dict) or not all(way in ("up", "down") for way in value.values()):
         raise ValueError("not an object of metrics, each up or down")
     return {METRIC_NAME.check(name): way for name, way in value.items()}
 

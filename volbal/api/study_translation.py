@@ -1,7 +1,7 @@
 """Studies in the API's words and in volbal's own: requests there, names back."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Self
@@ -27,20 +27,15 @@ LARGEST: Final = Decimal("1e12")
 SMALLEST: Final = Decimal("1e-12")
 """Numbers of a range beyond these are slips; the smaller is for steps."""
 
+DEEPEST: Final = 32
+
 TRIGGERS: Final = ("trigger_up", "trigger_down")
 
 FIELDS: Final[Mapping[str, str]] = {
-    "symbols": "ticker",
-    "start": "start_date",
-    "end": "end_date",
     "dates": "start_date",
-    "parameter": "parameter_ranges",
     "parameters": "parameter_ranges",
-    "goals": "optimization_criteria",
-    "metric": "optimization_criteria",
     "weight": "weights",
     "direction": "directions",
-    "max_cells": "max_combinations",
 }
 """What a study's own request calls a field, and what the API does."""
 
@@ -94,18 +89,18 @@ def _parameter(name: str, given: ParameterRange) -> Parameter:
         values = given.categorical_values
         if values is None and kind == "categorical":
             raise InvalidInput("categorical_values", f"{name} has none", "give a list of values")
-        return Parameter(own, (False, True) if values is None else tuple(map(_value, values)))
+        return Parameter(own, (False, True) if values is None else tuple(_values(name, values)))
     ends = {end: getattr(given, end) for end in ("min_value", "max_value", "step_size")}
     for end, number in ends.items():
         _require_number(name, end, number, whole=kind == "integer")
     return exact_range(own, *map(str, ends.values()))
 
 
-def _require_number(name: str, end: str, number: Decimal | None, *, whole: bool) -> None:
+def _require_number(name: str, end: str, number: Decimal | None, *, whole: bool = False) -> None:
     if number is None:
         raise InvalidInput(end, f"{name} has none", "a range needs min_value, max_value, step_size")
     if not number.is_finite() or (number != 0 and not SMALLEST <= abs(number) <= LARGEST):
-        allowed = f"allowed: 0, or {SMALLEST} to {LARGEST} and the same below 0"
+        allowed = f"allowed: 0, or {SMALLEST:g} to {LARGEST:g} and the same below 0"
         raise InvalidInput(end, f"{name}: out of range", allowed)
     if whole and number != int(number):
         raise InvalidInput(end, f"{name}: {number} is no integer", "send whole numbers, or float")
@@ -119,8 +114,11 @@ def _require_fractions(name: str, made: Parameter) -> None:
             raise InvalidInput(name, f"{value:g} is out of range", allowed)
 
 
-def _value(value: bool | str | Decimal) -> Value:
-    return float(value) if isinstance(value, Decimal) else value
+def _values(name: str, values: Iterable[bool | str | Decimal]) -> Iterator[Value]:
+    for value in values:
+        if isinstance(value, Decimal):
+            _require_number(name, "categorical_values", value)
+        yield float(value) if isinstance(value, Decimal) else value
 
 
 def _goals(criteria: Criteria) -> tuple[Goal, ...]:
@@ -155,11 +153,21 @@ def _constraint(given: MetricConstraint) -> Constraint:
 
 
 def sent_text(content: object) -> str:
-    """A body as the study keeps it. Raises InvalidInput for numbers that no double can hold."""
+    """A body as the study keeps it. Raises InvalidInput for what no answer could give back:
+    numbers that no double can hold, and fields of the caller's own nested without end."""
+    if _deeper(content, DEEPEST):
+        raise InvalidInput("body", "it is nested too deeply", f"allowed: {DEEPEST} levels")
     try:
         return json.dumps(content, default=float, allow_nan=False, ensure_ascii=False)
     except ValueError:
         raise InvalidInput("body", "a number is out of range", "send finite numbers") from None
+
+
+def _deeper(content: object, levels: int) -> bool:
+    if not isinstance(content, dict | list):
+        return False
+    parts = content.values() if isinstance(content, dict) else content
+    return levels == 0 or any(_deeper(part, levels - 1) for part in parts)
 
 
 def request_in_words(study: Study) -> dict[str, Any]:
