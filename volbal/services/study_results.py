@@ -516,7 +516,9 @@ def export(database: Database, study_id: int, format: Format, view: View = AS_AS
     require_one_of("format", format, get_args(Format))
     ranking = ranked(database, study_id, view)
     if format == "xlsx":
-        exports.require_room(len(ranking.cell_id), len(ranking.request.parameters) + len(NAMES))
+        exports.require_room(
+            len(ranking.cell_id), len(ranking.request.parameters) + 3 + len(SCORES) + len(NAMES)
+        )
     rows = rows_of(database, ranking, ranking.cell_id)
     rows["rank"] = rows["rank"].astype("Int64")
     if format != "xlsx":
