@@ -1,7 +1,9 @@
 """The heatmap of a study: any two parameters by any metric or score; a line for one parameter."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from operator import add
 from typing import Any, Final
 
 import numpy as np
@@ -312,14 +314,22 @@ def _hints(looked: Looked, shown: Shown) -> dict[str, str]:
     """Title to text of everything that is known of a cell."""
     hints = {}
     if _sums_up(looked, shown):
-        hints["Shown"] = value_expression(looked.column(shown.metric), "value")
-        hints["Cells behind"] = "datum['behind']"
+        value = value_expression(looked.column(shown.metric), "value")
+        hints["Shown"] = f"({value}) + ', of ' + datum['behind'] + ' cells'"
     hints |= {field_label(name): f"datum['p_{name}']" for name in looked.parameters}
     hints["Status"] = (
         "datum['m_rejected_by'] ? 'rejected by ' + datum['m_rejected_by'] : datum['status']"
     )
-    described = [*SCORES.values(), *METRICS]
-    return hints | {one.label: value_expression(one, f"m_{one.name}") for one in described}
+    # One row for each would not fit into a window.
+    rows = [tuple(SCORES.values()), *zip_longest(METRICS[::2], METRICS[1::2])]
+    return hints | dict(_joined([one for one in row if one]) for row in rows)
+
+
+def _joined(columns: Sequence[Metric]) -> tuple[str, str]:
+    """Several columns as the title and text of one row."""
+    heads = ("", *(f"' · {column.label} ' + " for column in columns[1:]))
+    texts = (f"({value_expression(column, f'm_{column.name}')})" for column in columns)
+    return columns[0].label, " + ".join(map(add, heads, texts))
 
 
 def _marked(
