@@ -8,7 +8,7 @@ import streamlit as st
 from volbal.domain.wording import money, price
 from volbal.services import income, payouts, positions, running
 from volbal.services.payouts import DividendLine, Payouts
-from volbal.ui import acting, calendar, log, tables
+from volbal.ui import acting, log, paydays, tables
 
 EARLIEST = date(1970, 1, 1)
 
@@ -62,7 +62,7 @@ def draw_receivable(lines: list[DividendLine]) -> None:
     picked = tables.pick(
         payouts.table(lines),
         "dividends-receivable",
-        calendar.RECEIVABLE,
+        paydays.RECEIVABLE,
         alt="Dividends that went ex and are not paid",
         name="dividends-receivable",
     )
@@ -101,7 +101,7 @@ def draw_upcoming(lines: list[DividendLine]) -> None:
     tables.show(
         payouts.table(lines),
         "dividends-upcoming",
-        calendar.UPCOMING,
+        paydays.UPCOMING,
         alt="Announced dividends with what today's shares would be paid",
         name="dividends-upcoming",
         height="content" if len(lines) <= tables.MANY else 400,
@@ -181,13 +181,13 @@ def draw_paid(found: Payouts) -> None:
     if not years:
         st.caption("No dividend went ex yet.")
         return
-    calendar.draw(found, years)
+    paydays.draw(found, years)
     st.subheader("Paid")
     if found.paid:
         tables.show(
             payouts.table(found.paid),
             "dividends-paid",
-            calendar.PAID,
+            paydays.PAID,
             alt="Paid dividends, newest first",
             name="dividends-paid",
             height="content" if len(found.paid) <= tables.MANY else 400,

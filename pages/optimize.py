@@ -24,7 +24,6 @@ from volbal.ui.log import plain
 
 PAGE = "optimize"
 STUDIES = Path(__file__).with_name("studies.py")
-POOLED = "all symbols, pooled"
 
 
 def arrived(database: Database) -> Study | None:
@@ -65,7 +64,7 @@ def heading(study: Study) -> None:
         st.markdown(f"#### {plain(study.request.name)} {badge}", width="stretch")
         st.button("New study", icon=":material/add:", type="tertiary", on_click=begin_anew)
         st.page_link(STUDIES, label="All studies", icon=":material/list:")
-    st.markdown(study_words.request_text(study.request))
+    st.caption(study_words.run_text(study.request))
 
 
 def begin_anew() -> None:
@@ -75,19 +74,27 @@ def begin_anew() -> None:
 
 def view_of(study: Study, asked: study_form.Asked) -> View:
     """How the study is looked at: ranked as the form says, where that can be used."""
-    symbols = study.request.symbols
-    symbol = None
-    if len(symbols) > 1:
-        symbol = st.selectbox(
-            "Results of",
-            [None, *symbols],
-            key=f"{PAGE}.of",
-            format_func=lambda one: POOLED if one is None else one,
-            help="One symbol, or the mean over all of them. Example: AAPL.",
-            width=240,
-        )
     ranked = asked.request or study.request
-    return View(symbol, ranked.goals, ranked.constraints)
+    return View(symbol_of(study), ranked.goals, ranked.constraints)
+
+
+def symbol_of(study: Study) -> str | None:
+    """The symbol that is looked at; None for the only one, or all of them pooled."""
+    symbols = study.request.symbols
+    if len(symbols) == 1:
+        return None
+    if st.session_state.get(f"{PAGE}.of") not in symbols:
+        forms.remember(PAGE, {"of": None})
+    return st.selectbox(
+        "Results of",
+        [None, *symbols],
+        key=f"{PAGE}.of",
+        persist_state="page",
+        format_func=lambda one: f"all {len(symbols)} symbols, pooled" if one is None else one,
+        help="Pooled: metrics and scores are means over the symbols, and a cell is feasible where "
+        f"it is in every one. Example: {symbols[0]}.",
+        width=260,
+    )
 
 
 def draw(database: Database) -> None:
@@ -96,6 +103,8 @@ def draw(database: Database) -> None:
     study = arrived(database)
     with st.sidebar:
         asked = study_form.inputs(PAGE, database)
+    if asked.request is not None:
+        publish(asked.request, study)
     intro = st.empty()
     study_run.ask(PAGE, database, asked, study)
     if study is None or study.state is StudyState.DRAFT:
@@ -108,8 +117,6 @@ def draw(database: Database) -> None:
         heading(study)
         study_run.watch(database, study)
         study_view.draw(database, study, view_of(study, asked), PAGE)
-    if asked.request is not None:
-        publish(asked.request, study)
 
 
 def publish(request: study_form.StudyRequest, study: Study | None) -> None:

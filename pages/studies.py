@@ -25,11 +25,12 @@ def draw(database: Database) -> None:
         return
     st.caption("Tick one to run it again, copy, annotate or delete it; tick several to compare.")
     study_list.table(database, known)
-    chosen = [study for study in known if study.study_id in study_list.picked()]
+    chosen = [study for study in reversed(known) if study.study_id in study_list.picked()]
     if len(chosen) == 1:
         study_list.details(database, chosen[0])
     elif chosen:
         study_list.compare(database, chosen)
+    study_list.confirm(database, known)
 
 
 st.title("Studies")

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,13 @@ def test_domain_and_engine_have_no_clock_no_chance_and_no_output(folder: str) ->
                 assert node.func.id not in {"open", "print", "input"}, path.name
             if isinstance(node, ast.Attribute):
                 assert node.attr not in {"now", "today", "utcnow"}, path.name
+
+
+def test_no_screen_module_hides_one_of_the_standard_library() -> None:
+    # Streamlit puts the folder of its entry script first on the path, and worker processes take
+    # that path over: a calendar.py there would be imported as the standard library's.
+    names = {path.stem for path in ROOT.glob("volbal/ui/*.py")}
+    assert not names & sys.stdlib_module_names
 
 
 def test_the_trigger_levels_are_computed_in_one_place() -> None:

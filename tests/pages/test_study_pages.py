@@ -1,19 +1,25 @@
 """Optimize and Studies over no studies, some, many, and broken records."""
 
 import os
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
-from volbal.domain.study_states import Step, StudyState
-from volbal.engine.goals import Constraint
+from volbal.domain.study_states import Step
+from volbal.engine.goals import Constraint, Goal
 from volbal.engine.grid import exact_range
-from volbal.services import running, studies, study_life
+from volbal.engine.metrics import METRIC
+from volbal.formatting import metric_text
+from volbal.services import running, studies, study_life, study_results, study_runner
 from volbal.services.studies import Study
 from volbal.services.study_request import StudyRequest
+from volbal.ui.fields import parameter_text
 from volbal.ui.study_address import EXAMPLE
 
 NOW = datetime(2026, 11, 29, 9, 0, tzinfo=UTC)
@@ -38,6 +44,19 @@ def known() -> list[Study]:
 
 def states() -> list[str]:
     return [study.state.value for study in known()]
+
+
+def run(app: AppTest) -> None:
+    """Press Run and wait for the end of the study; the page waits by itself only for a second."""
+    app.button(key=GO).click().run()
+    wait(app)
+
+
+def wait(app: AppTest) -> None:
+    while "running" in states():
+        time.sleep(0.02)
+    app.run()
+    assert not app.exception
 
 
 def stopped(request: StudyRequest = SMALL, step: Step = Step.CANCEL, error: str = "") -> int:
@@ -71,9 +90,8 @@ def test_opening_and_reloading_shows_the_example_and_creates_nothing(open_page) 
 
 def test_one_click_runs_the_example_and_the_page_becomes_its(open_page) -> None:
     app = open_page("optimize")
-    app.button(key=GO).click().run()
-    assert not app.exception
-    assert app.query_params == {"study": ["1"]}
+    run(app)
+    assert app.query_params == {"study": "1"}
     assert states() == ["completed"]
     (study,) = known()
     assert study.request == EXAMPLE
@@ -87,10 +105,10 @@ def test_one_click_runs_the_example_and_the_page_becomes_its(open_page) -> None:
 
 def test_the_same_question_from_two_tabs_is_one_study(open_page) -> None:
     tabs = [open_page("optimize"), open_page("optimize")]
-    for tab in tabs:
-        tab.button(key=GO).click().run()
+    run(tabs[0])
+    tabs[1].button(key=GO).click().run()
     assert len(known()) == 1
-    assert tabs[1].query_params == {"study": ["1"]}
+    assert tabs[1].query_params == {"study": "1"}
     assert "was asked exactly this before" in words(tabs[1])
 
 
@@ -99,10 +117,10 @@ def test_other_ranges_are_not_run_yet_and_run_as_another_study(open_page) -> Non
     app.number_input(key=f"{THRESHOLD}.high").set_value(0.08).run()
     assert "Not run yet" in words(app)
     assert "**4 combinations**" in words(app)
-    reloaded = open_page("optimize", {name: texts[0] for name, texts in app.query_params.items()})
+    reloaded = open_page("optimize", dict(app.query_params))
     assert "**4 combinations**" in words(reloaded)
-    app.button(key=GO).click().run()
-    assert app.query_params == {"study": ["2"]}
+    run(app)
+    assert app.query_params == {"study": "2"}
     assert states() == ["completed", "cancelled"]
     assert "Not run yet" not in words(app)
 
@@ -112,7 +130,7 @@ def test_goals_and_constraints_only_rank_and_stand_in_the_link(open_page) -> Non
     app.multiselect(key="optimize.goals").set_value(["excess_return", "volatility"]).run()
     app.number_input(key="optimize.volatility.weight").set_value(2.0).run()
     assert "Not run yet" not in words(app)
-    assert app.query_params["goal.volatility"] == ["2"]
+    assert app.query_params["goal.volatility"] == "2"
     assert len(known()) == 1
 
 
@@ -120,13 +138,13 @@ def test_a_draft_is_saved_changed_and_run(open_page) -> None:
     app = open_page("optimize")
     app.button(key="optimize.save").click().run()
     assert states() == ["draft"]
-    assert app.query_params == {"study": ["1"]}
+    assert app.query_params == {"study": "1"}
     assert app.button(key="optimize.save").disabled
     app.number_input(key=f"{THRESHOLD}.high").set_value(0.02).run()
     app.button(key="optimize.save").click().run()
     assert known()[0].request.combinations == 22
-    assert app.query_params == {"study": ["1"]}
-    app.button(key=GO).click().run()
+    assert app.query_params == {"study": "1"}
+    run(app)
     assert states() == ["completed"]
     assert not app.exception
 
@@ -160,7 +178,7 @@ def test_a_draft_that_has_become_something_else_is_not_taken_for_the_same(open_p
         (lambda app: app.multiselect(key="optimize.symbols").set_value([]), "at least one symbol"),
         (
             lambda app: app.date_input(key="optimize.start").set_value(EXAMPLE.setup.end),
-            "holds 1 bar",
+            "holds only 1 bar",
         ),
         (lambda app: app.number_input(key="optimize.capital").set_value(-1.0), "not an amount"),
         (
@@ -196,6 +214,7 @@ def test_invalid_cells_samples_and_symbols_are_counted_while_typing(open_page) -
     # Of 3 × 3 pairs 0.4 ≥ 0.4, 0.6 ≥ 0.4 and 0.6 ≥ 0.6 are no guardrails.
     assert "**9 combinations** = 3 × 3 · 6 valid, 3 invalid" in words(app)
     app.multiselect(key="optimize.symbols").set_value(["AAPL", "KO"]).run()
+    assert "2013-01-02 to 2014-12-31" in words(app)  # KO's prices end there
     assert "2 symbols: 18 cells · 12 valid, 6 invalid" in words(app)
     app.number_input(key="optimize.max_cells").set_value(4).run()
     assert "a Sobol sample of 4 of them, seed 0" in words(app)
@@ -217,9 +236,7 @@ def test_a_stopped_study_says_why_and_is_resumed(open_page) -> None:
     assert "0 of 3 cells are stored" in words(app)
     app.button(key=f"resume-{study_id}").click().run()
     assert not app.exception
-    while studies.progress(running.database(), study_id).state is StudyState.RUNNING:
-        app.run()
-    app.run()
+    wait(app)
     assert states() == ["completed"]
     assert "A cell could not" not in words(app)
 
@@ -263,3 +280,104 @@ def test_a_page_over_broken_records_says_so_and_leaves_the_file(open_page, page:
     assert Path(os.environ["VOLBAL_DB"]).read_bytes() == b"no database" * 1000
     simulated = open_page("simulate")
     assert not simulated.error
+
+
+def finished(request: StudyRequest = SMALL) -> Study:
+    """A study that has run."""
+    database = running.database()
+    study_id = studies.create(database, request, NOW).study_id
+    studies.take(database, study_id, Step.START, datetime.now(UTC))
+    study_runner.work(database, study_id)
+    return studies.get(database, study_id)
+
+
+def button(app: AppTest, label: str) -> Button:
+    return next(one for one in app.button if one.label == label)
+
+
+def table(app: AppTest) -> pd.DataFrame:
+    frame: pd.DataFrame = app.dataframe[0].value
+    return frame
+
+
+def test_without_studies_the_list_leads_to_the_example(open_page) -> None:
+    app = open_page("studies")
+    assert not app.exception
+    assert not app.error
+    assert "No studies yet" in words(app)
+    assert app.get("page_link")
+
+
+def test_the_list_shows_where_every_study_stands_and_what_it_found(open_page) -> None:
+    ran, halted = finished(), stopped(replace(SMALL, name="Halted"))
+    app = open_page("studies")
+    assert not app.exception
+    found = table(app).set_index("study")
+    assert list(found.index) == [halted, ran.study_id]
+    assert list(found["state"]) == ["cancelled", "completed"]
+    assert list(found["progress"]) == [0.0, 1.0]
+    database = running.database()
+    best = study_results.counts(database, ran.study_id).best
+    assert best is not None
+    cell = study_results.cell(database, ran.study_id, best)
+    value = metric_text(METRIC["excess_return"], cell.metrics["excess_return"])
+    assert found["best"][ran.study_id] == value
+    assert found["at"][ran.study_id] == parameter_text(dict(cell.parameters))
+
+
+def test_a_long_list_has_pages_and_the_link_names_the_chosen(open_page) -> None:
+    database = running.database()
+    with database.lease():
+        for number in range(60):
+            studies.create(database, replace(SMALL, name=f"No. {number}"), NOW)
+    app = open_page("studies", {"ids": "2"})
+    assert not app.exception
+    assert list(table(app)["study"]) == list(range(60, 40, -1))
+    assert "2 · No\\. 1" in words(app) or "2 · No. 1" in words(app)
+    optimize = open_page("optimize")
+    assert "60 · No. 59" in " ".join(link.proto.label for link in optimize.get("page_link"))
+    assert len(optimize.get("page_link")) == 9  # eight of them, and the way to all
+
+
+def test_a_study_is_copied_run_again_and_deleted_once_confirmed(open_page) -> None:
+    first = finished().study_id
+    app = open_page("studies", {"ids": str(first)})
+    button(app, "Duplicate").click().run()
+    assert states() == ["draft", "completed"]
+    assert app.query_params["ids"] == "2"
+    assert known()[0].request == known()[1].request
+    app.query_params["ids"] = str(first)
+    app.run()
+    button(app, "Run again").click().run()
+    assert not app.exception
+    assert len(known()) == 3
+    assert app.query_params["ids"] == "3"
+    app.query_params["ids"] = "2"
+    app.run()
+    app.button(key="studies-delete").click().run()
+    assert len(known()) == 3
+    button(app, "Delete for good").click().run()
+    assert not app.exception
+    assert {study.study_id for study in known()} == {1, 3}
+    assert "ids" not in app.query_params
+
+
+def test_notes_are_kept_with_a_study(open_page) -> None:
+    study_id = stopped()
+    app = open_page("studies", {"ids": str(study_id)})
+    app.text_area(key=f"studies-note-{study_id}").set_value("Good *plateau*").run()
+    button(app, "Save notes").click().run()
+    assert known()[0].note == "Good *plateau*"
+    assert list(table(app)["note"]) == ["Good *plateau*"]
+
+
+def test_two_studies_stand_side_by_side_with_what_they_ask_differently(open_page) -> None:
+    finished(), finished(replace(SMALL, goals=(Goal("cagr"),), split=True))
+    app = open_page("studies", {"ids": "1,2"})
+    assert not app.exception
+    found = study_results.compare(running.database(), (1, 2))
+    assert not found.settings.empty
+    cells = app.dataframe[2].value.set_index("Figure")
+    for column, (_, row) in zip(cells.columns, found.cells.iterrows(), strict=True):
+        assert column.startswith(f"{row['study_id']} · ")
+        assert cells[column][METRIC["cagr"].label] == metric_text(METRIC["cagr"], row["cagr"])

@@ -251,8 +251,10 @@ def write(request: StudyRequest, base: StudyRequest | None, study_id: int | None
 
 
 def write_view(page: str, request: StudyRequest) -> Query:
-    """The query of how a study is looked at, as far as that differs from the usual."""
-    usual = {"metric": request.goals[0].metric, "panel": PANELS[0]}
+    """The query of how a study's results are looked at; what is usual is left out."""
+    names = [parameter.name for parameter in request.parameters]
+    usual = dict(zip(("x", "y"), names, strict=False))
+    usual |= {"metric": request.goals[0].metric, "panel": PANELS[0]}
     shown = {name: st.session_state.get(f"{page}.{name}") for name in VIEW}
     return {
         name: [str(value)]

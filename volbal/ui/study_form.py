@@ -393,6 +393,8 @@ def _price_inputs(page: str) -> None:
         SOURCE.symbols(),
         key=f"{page}.symbols",
         max_selections=MOST_SYMBOLS,
+        on_change=_fit_dates,
+        args=(page,),
         help="The same parameters are run on each; ranked by symbol and pooled. Example: AAPL, KO.",
     )
     found = _histories(page)
@@ -418,6 +420,20 @@ def _price_inputs(page: str) -> None:
         st.caption(f"So much for the first {MOST_TOLD} of {len(found)} symbols.")
     for history in found:
         _refusal(partial(history.between, recalled(page, "start"), recalled(page, "end")))
+
+
+def _fit_dates(page: str) -> None:
+    """Move dates that a newly chosen symbol does not have to those that all of them have."""
+    found = _histories(page)
+    first = max((one.first_date for one in found), default=None)
+    last = min((one.last_date for one in found), default=None)
+    if first is None or last is None or first >= last:
+        return
+    start, end = recalled(page, "start"), recalled(page, "end")
+    if start is not None:
+        remember(page, {"start": max(start, first) if start < last else first})
+    if end is not None:
+        remember(page, {"end": min(end, last) if end > first else last})
 
 
 def _histories(page: str) -> list[PriceHistory]:

@@ -28,6 +28,9 @@ LOOK_SECONDS: Final = 1.0
 PICKED: Final = "ids"
 """The chosen studies in the URL."""
 
+DOOMED: Final = "studies-doomed"
+"""The studies whose deletion waits for a second word."""
+
 
 def recent(database: Database) -> None:
     """The latest studies as links."""
@@ -206,7 +209,7 @@ def _actions(database: Database, study: Study) -> None:
                 args=(f"{label} {study.study_id} {acting.now()}", does, database, study.study_id),
             )
         if study.state is not StudyState.RUNNING:
-            _delete_button(database, [study])
+            _delete_button([study])
 
 
 def _possible(state: StudyState) -> dict[str, tuple[str, Callable[[Database, int], str]]]:
@@ -248,26 +251,42 @@ def _duplicate(database: Database, study_id: int) -> str:
     return f"Draft {made.study_id} is a copy of study {study_id}: open it to change it."
 
 
-def _delete_button(database: Database, chosen: Sequence[Study]) -> None:
+def _delete_button(chosen: Sequence[Study]) -> None:
     several = f" {len(chosen)} studies" if len(chosen) > 1 else ""
-    if st.button(f"Delete{several}", icon=":material/delete:", key="studies-delete"):
-        _confirm(database, chosen)
+    st.button(
+        f"Delete{several}",
+        icon=":material/delete:",
+        key="studies-delete",
+        on_click=lambda: st.session_state.update({DOOMED: [one.study_id for one in chosen]}),
+    )
 
 
-@st.dialog("Delete for good?")
-def _confirm(database: Database, chosen: Sequence[Study]) -> None:
+def confirm(database: Database, known: Sequence[Study]) -> None:
+    """Ask once more before anything is deleted; the question stays while the page goes on."""
+    ids = st.session_state.get(DOOMED, ())
+    doomed = [study for study in known if study.study_id in ids]
+    if doomed:
+        _ask(database, doomed)
+
+
+def _spare() -> None:
+    st.session_state[DOOMED] = ()
+
+
+@st.dialog("Delete?", on_dismiss=_spare)
+def _ask(database: Database, doomed: Sequence[Study]) -> None:
     names = "\n".join(
         f"- {study.study_id} · {plain(study.request.name)}, "
         f"{study_words.ended_text(study.progress)}"
-        for study in chosen
+        for study in doomed
     )
     st.markdown(
         f"{names}\n\nTheir cells, history and notes are removed. This cannot be undone; the count "
         "of cells ever tried on a symbol keeps them."
     )
-    ids = [study.study_id for study in chosen]
+    ids = [study.study_id for study in doomed]
     if st.button(
-        "Delete",
+        "Delete for good",
         type="primary",
         icon=":material/delete:",
         on_click=acting.act,
@@ -277,6 +296,7 @@ def _confirm(database: Database, chosen: Sequence[Study]) -> None:
 
 
 def _delete(database: Database, ids: Sequence[int]) -> str:
+    _spare()
     for study_id in ids:
         studies.delete(database, study_id)
     pick([one for one in picked() if one not in ids])
@@ -314,7 +334,10 @@ def compare(database: Database, chosen: Sequence[Study]) -> None:
     """Studies side by side: what they ask differently, and their best cells."""
     ids = tuple(study.study_id for study in chosen)
     found = study_results.compare(database, ids)
-    st.subheader("Side by side")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Side by side", width="stretch")
+        if all(study.state is not StudyState.RUNNING for study in chosen):
+            _delete_button(chosen)
     st.markdown("**Settings that differ**")
     if found.settings.empty:
         st.caption("They ask exactly the same.")

@@ -26,8 +26,8 @@ PATIENCE: Final = 1.0
 LOOK_SECONDS: Final = 0.5
 """How often a running study is looked at."""
 
-REDRAW_SECONDS: Final = 3.0
-"""How often the results of a running study are drawn again at most."""
+REDRAW_SECONDS: Final = 5.0
+"""How often its results are drawn again; more often nobody could click in them."""
 
 
 def ask(page: str, database: Database, asked: Asked, study: Study | None) -> None:
@@ -135,7 +135,7 @@ def _key(request: StudyRequest) -> str:
 
 
 def _show(page: str, study_id: int) -> None:
-    remember(page, {"study": study_id, "of": None, "cell": None})
+    remember(page, {"study": study_id, "x": None, "y": None, "of": None, "cell": None})
 
 
 def settle(page: str, database: Database) -> None:
@@ -158,8 +158,9 @@ def watch(database: Database, study: Study) -> None:
     @st.fragment(run_every=LOOK_SECONDS if live else None)
     def standing() -> None:
         progress = studies.progress(database, study.study_id)
-        waited = time.monotonic() - drawn_at > REDRAW_SECONDS
-        if progress.state is not drawn.state or (waited and progress.completed > drawn.completed):
+        empty = drawn.completed <= drawn.invalid
+        due = empty or time.monotonic() - drawn_at > REDRAW_SECONDS
+        if progress.state is not drawn.state or (due and progress.completed > drawn.completed):
             st.rerun()
         _standing(database, study, progress)
 

@@ -41,15 +41,17 @@ def symbols_text(symbols: tuple[str, ...]) -> str:
 
 def request_text(request: StudyRequest) -> str:
     """What a study asks, in one line of Markdown."""
+    return f"{run_text(request)} · ranked by {goals_text(request)}"
+
+
+def run_text(request: StudyRequest) -> str:
+    """What a study runs, however it is ranked, in one line of Markdown."""
     first, last = request.setup.start or "the first price", request.setup.end or "the last price"
     swept = " × ".join(
         f"{FIELDS[one.name].label.lower()} {span_text(one)}" for one in request.parameters
     )
     vault = "the last 20 % kept in a vault" if request.split else "no vault"
-    return (
-        f"**{symbols_text(request.symbols)}** · {first} to {last} · {swept} · "
-        f"ranked by {goals_text(request)} · {vault}"
-    )
+    return f"**{symbols_text(request.symbols)}** · {first} to {last} · {swept} · {vault}"
 
 
 def span_text(parameter: Parameter) -> str:
