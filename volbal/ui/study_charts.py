@@ -39,6 +39,9 @@ INVALID: Final = "#8392A7"
 FITS: Final = "bandwidth('x') >= 44 && bandwidth('y') >= 15"
 """Whether a cell has room for its value."""
 
+PLACE: Final = ["x", "y", "cell_id"]
+"""What every mark on a cell carries, so that a click on any of them is one on the cell."""
+
 MOST_LABELLED: Final = 60
 """Columns beyond which no screen has room for values."""
 
@@ -95,13 +98,15 @@ def heatmap(
     y_axis: Axis,
     metric: Metric,
     hints: Mapping[str, str],
+    chosen: int | None = None,
     height: int = 460,
 ) -> Chart:
     """One rectangle per cell; rejected ones dimmed, invalid ones hatched, three kinds marked.
 
     cells: columns x, y (text), value, label, cell_id, kind (shown, undefined, invalid), opacity,
-    best, chosen, default (bool) and those that `hints` read. Selection parameters: "cell" and, of
-    cells without a value, "blank", with cell_id.
+    best, default (bool) and those that `hints` read. Selection parameter: "cell", with cell_id;
+    the browser frames what it selects, so that a click needs no other chart. chosen: what is
+    selected to begin with.
     """
     axis = alt.Axis(
         labelAngle=0, labelOverlap=True, labelFlush=False, domain=False, ticks=False, grid=False
@@ -129,11 +134,12 @@ def heatmap(
         ),
     )
     faded = alt.Opacity("opacity:Q", scale=None, legend=None)
+    click = _click("cell", chosen)
     rects = (
         alt.Chart(shown)
         .mark_rect(cursor="pointer")
         .encode(x=x, y=y, color=colour, opacity=faded, tooltip=told)
-        .add_params(_click("cell"))
+        .add_params(click)
     )
     if shown["x"].nunique() > MOST_LABELLED:
         # Between many small cells the page would shine through: their borders are theirs too.
@@ -142,8 +148,8 @@ def heatmap(
     layers = [rects, *_values(shown, x, y), *_blanks(others, x, y, told)]
     layers += [
         *_outline(cells[cells["best"]], x, y, [4, 3]),
-        *_outline(cells[cells["chosen"]], x, y, []),
         *_dots(cells[cells["default"]], x, y),
+        *(frame.transform_filter(click) for frame in _outline(cells, x, y, [])),
     ]
     return alt.layer(*layers).properties(height=height)
 
@@ -154,9 +160,14 @@ def _told(hints: Mapping[str, str]) -> Any:
     return alt.value(alt.ExprRef(f"{{{pairs}}}"))
 
 
-def _click(name: str) -> alt.Parameter:
+def _click(name: str, chosen: int | None = None) -> alt.Parameter:
     click: alt.Parameter = alt.selection_point(
-        name=name, fields=["cell_id"], on="click", toggle=False
+        name=name,
+        fields=["cell_id"],
+        on="click",
+        toggle=False,
+        empty=False,
+        value=alt.Undefined if chosen is None else [{"cell_id": chosen}],
     )
     return click
 
@@ -182,7 +193,7 @@ def _values(shown: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
 def _labels(cells: pd.DataFrame, x: alt.X, y: alt.Y, colour: Any) -> alt.Chart:
     """Values on the cells, where they fit."""
     opacity = alt.ExprRef(f"{FITS} ? 1 : 0")
-    texts = alt.Chart(cells[["x", "y", "value", "label"]]).mark_text(
+    texts = alt.Chart(cells[[*PLACE, "value", "label"]]).mark_text(
         fontSize=11, tooltip=None, color=colour, opacity=opacity
     )
     labels: alt.Chart = texts.encode(x=x, y=y, text="label:N")
@@ -194,7 +205,7 @@ def _blanks(cells: pd.DataFrame, x: alt.X, y: alt.Y, told: Any) -> list[alt.Char
     if cells.empty:
         return []
     rects = alt.Chart(cells).mark_rect(color=INVALID, opacity=0.16, cursor="pointer")
-    hatch = alt.Chart(cells.loc[cells["kind"] == "invalid", ["x", "y"]]).mark_point(
+    hatch = alt.Chart(cells.loc[cells["kind"] == "invalid", PLACE]).mark_point(
         shape=alt.ExprRef(HATCH),
         size=alt.ExprRef("bandwidth('y') * bandwidth('y')"),
         stroke=INVALID,
@@ -204,7 +215,7 @@ def _blanks(cells: pd.DataFrame, x: alt.X, y: alt.Y, told: Any) -> list[alt.Char
         tooltip=None,
     )
     return [
-        rects.encode(x=x, y=y, tooltip=told).add_params(_click("blank")),
+        rects.encode(x=x, y=y, tooltip=told),
         hatch.encode(x=x, y=y),
         _labels(cells[cells["kind"] == "undefined"], x, y, INVALID),
     ]
@@ -214,7 +225,7 @@ def _outline(cells: pd.DataFrame, x: alt.X, y: alt.Y, dash: list[int]) -> list[a
     """A frame that shows on every colour: dark, with a light line inside."""
     if cells.empty:
         return []
-    base = alt.Chart(cells[["x", "y"]]).encode(x=x, y=y)
+    base = alt.Chart(cells[PLACE]).encode(x=x, y=y)
     return [
         base.mark_point(
             shape=alt.ExprRef(FRAME),
@@ -234,7 +245,7 @@ def _dots(cells: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     """A dot in the upper right corner."""
     if cells.empty:
         return []
-    dot = alt.Chart(cells[["x", "y"]]).mark_point(
+    dot = alt.Chart(cells[PLACE]).mark_point(
         shape="circle",
         size=45,
         filled=True,
@@ -406,7 +417,7 @@ def parallel(rows: pd.DataFrame, scales: Sequence[Scale], coloured: Scale) -> Op
         "series": [
             {
                 "type": "parallel",
-                "lineStyle": {"width": 1.4, "opacity": 0.55},
+                "lineStyle": {"width": 1.2, "opacity": 0.4},
                 "inactiveOpacity": 0.03,
                 "data": values,
                 "progressive": 0,

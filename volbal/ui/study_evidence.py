@@ -9,7 +9,7 @@ from volbal.engine.metrics import METRIC, METRICS
 from volbal.errors import VolbalError
 from volbal.formatting import metric_text
 from volbal.services import studies, study_results
-from volbal.services.study_results import CellResult, Counts, Selection, Vault
+from volbal.services.study_results import CellResult, Selection, Vault
 from volbal.ui import acting, tables
 from volbal.ui.fields import parameter_text, shown_value
 from volbal.ui.study_shared import (
@@ -25,24 +25,20 @@ ELEMENT: Final = "selection"
 MOMENT: Final = "%Y-%m-%d %H:%M UTC"
 
 
-def draw(looked: Looked, counts: Counts, cell: CellResult | None) -> None:
+def draw(looked: Looked, cell: CellResult | None) -> None:
     """Everything beside the ranking itself."""
     if looked.request.split:
         _draw_selection(looked)
         _draw_vault(looked, cell)
     st.markdown("**What the cells are of**")
-    told = [counts.sentence + ".", *map(trials_text, _tried(looked)), *looked.study.evidence]
+    tried = (f"{one}: {cells:,} cells have ever been tried on it." for one, cells in trials(looked))
+    told = (*looked.study.evidence, *tried)
     st.markdown("\n".join(f"- {sentence}" for sentence in told))
 
 
-def _tried(looked: Looked) -> list[tuple[str, int]]:
+def trials(looked: Looked) -> list[tuple[str, int]]:
+    """How often each symbol has been searched, whatever study did it."""
     return [(one, studies.trials(looked.database, one)) for one in looked.symbols]
-
-
-def trials_text(tried: tuple[str, int]) -> str:
-    """How often a symbol has been searched, whatever study did it."""
-    symbol, cells = tried
-    return f"{cells:,} cells have ever been tried on {symbol}; the best of many is partly luck."
 
 
 def _draw_selection(looked: Looked) -> None:

@@ -1,7 +1,9 @@
 """The heatmap of a study: any two parameters by any metric or score; a line for one parameter."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from operator import add
 from typing import Any, Final
 
 import numpy as np
@@ -39,7 +41,6 @@ MOST_POINTS: Final = 1_000
 
 ELEMENT: Final = "heatmap"
 ALL: Final = -1
-CLICKS: Final = ("cell", "blank")
 AGGREGATES: Final[Mapping[Aggregate, str]] = {
     "best": "the best",
     "median": "the median",
@@ -82,29 +83,51 @@ def draw(looked: Looked, counts: Counts, chosen: int | None) -> None:
     shown = _inputs(looked)
     seen = kept(looked, picture, shown)
     marked = _marked(looked, shown, seen, counts, chosen)
-    chart = drawn(looked, shown, marked, seen)
-    names = CLICKS if len(marked[marked["kind"] != "shown"]) and shown.y else CLICKS[:1]
     if not seen.has("shown"):
         st.info("No cell stored so far has a value of this metric.", icon=":material/info:")
         return
+    key = key_of(looked, ELEMENT)
     st.altair_chart(
-        chart,
-        key=key_of(looked, ELEMENT),
-        on_select=on_click(looked, ELEMENT, *names),
-        selection_mode=list(names),
+        drawn(looked, shown, seen, marked, _framed(looked, shown, key, _place(marked))),
+        key=key,
+        on_select=on_click(looked, ELEMENT, "cell"),
+        selection_mode="cell",
         alt=alt_text(looked, shown, seen, counts),
     )
     st.caption(legend_text(looked, shown, seen, marked))
-    title = title_text(looked, shown)
+
+    def maker(kind: str) -> Callable[[], bytes]:
+        title = title_text(looked, shown)
+        chart = drawn(looked, shown, seen, marked, _place(marked))
+        return lambda: study_charts.picture(chart, title, kind)
+
     tables.files(
-        {
-            kind: lambda kind=kind: study_charts.picture(chart, title, kind)  # type: ignore[misc]
-            for kind in study_charts.PICTURES
-        },
+        {kind: maker(kind) for kind in study_charts.PICTURES},
         f"study-{looked.study_id}-{shown.metric}",
         f"{looked.page}-picture",
         "Picture",
     )
+
+
+def _place(marked: pd.DataFrame) -> int | None:
+    """The cell of the map that stands for the chosen one."""
+    found = marked.loc[marked["chosen"], "cell_id"]
+    return None if found.empty else int(found.iloc[0])
+
+
+def _framed(looked: Looked, shown: Shown, key: str, place: int | None) -> int | None:
+    """What the map frames to begin with: the chosen cell, as it was before the map's own clicks.
+
+    The browser frames those itself; another beginning would make it draw the whole map again.
+    """
+    known = f"{looked.page}-framed"
+    of = (key, shown, looked.view, looked.study.progress.completed)
+    clicked = st.session_state.get(key, {}).get("selection", {}).get("cell", [])
+    before = st.session_state.get(known)
+    if before is None or before[0] != of or clicked != [{"cell_id": place}]:
+        st.session_state[known] = of, place
+    framed: int | None = st.session_state[known][1]
+    return framed
 
 
 def _inputs(looked: Looked) -> Shown:
@@ -291,14 +314,22 @@ def _hints(looked: Looked, shown: Shown) -> dict[str, str]:
     """Title to text of everything that is known of a cell."""
     hints = {}
     if _sums_up(looked, shown):
-        hints["Shown"] = value_expression(looked.column(shown.metric), "value")
-        hints["Cells behind"] = "datum['behind']"
+        value = value_expression(looked.column(shown.metric), "value")
+        hints["Shown"] = f"({value}) + ', of ' + datum['behind'] + ' cells'"
     hints |= {field_label(name): f"datum['p_{name}']" for name in looked.parameters}
     hints["Status"] = (
         "datum['m_rejected_by'] ? 'rejected by ' + datum['m_rejected_by'] : datum['status']"
     )
-    described = [*SCORES.values(), *METRICS]
-    return hints | {one.label: value_expression(one, f"m_{one.name}") for one in described}
+    # One row for each would not fit into a window.
+    rows = [tuple(SCORES.values()), *zip_longest(METRICS[::2], METRICS[1::2])]
+    return hints | dict(_joined([one for one in row if one]) for row in rows)
+
+
+def _joined(columns: Sequence[Metric]) -> tuple[str, str]:
+    """Several columns as the title and text of one row."""
+    heads = ("", *(f"' · {column.label} ' + " for column in columns[1:]))
+    texts = (f"({value_expression(column, f'm_{column.name}')})" for column in columns)
+    return columns[0].label, " + ".join(map(add, heads, texts))
 
 
 def _marked(
@@ -325,13 +356,15 @@ def _at(looked: Looked, shown: Shown, seen: Picture, cell: int | None) -> "pd.Se
     return found
 
 
-def drawn(looked: Looked, shown: Shown, marked: pd.DataFrame, seen: Picture) -> Chart:
+def drawn(
+    looked: Looked, shown: Shown, seen: Picture, marked: pd.DataFrame, framed: int | None
+) -> Chart:
     """The chart of a map or line."""
-    metric = looked.column(shown.metric)
+    metric, marks = looked.column(shown.metric), marked.drop(columns="chosen")
     if shown.y is None:
         numeric = looked.parameters[shown.x].numeric
         return study_charts.line(marked, seen.axes[0], metric, seen.hints, numeric)
-    return study_charts.heatmap(marked, seen.axes[0], seen.axes[1], metric, seen.hints)
+    return study_charts.heatmap(marks, seen.axes[0], seen.axes[1], metric, seen.hints, framed)
 
 
 def title_text(looked: Looked, shown: Shown) -> str:

@@ -252,7 +252,8 @@ def _show(looked: Looked, rows: pd.DataFrame, columns: list[str], chosen: int | 
         for title, name in titles.items()
     }
     config["rank"] = st.column_config.TextColumn("Rank", alignment="right", pinned=True, width=60)
-    config["status"] = st.column_config.TextColumn("Status", width=130)
+    wide = rows["rejected_by"].notna().any()
+    config["status"] = st.column_config.TextColumn("Status", width=190 if wide else 80)
     tables.show(
         frame,
         key,

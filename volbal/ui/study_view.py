@@ -7,7 +7,6 @@ import streamlit as st
 
 from volbal.engine.goals import Goal
 from volbal.formatting import value_text
-from volbal.services import studies
 from volbal.services.running import Database
 from volbal.services.studies import Study
 from volbal.services.study_results import CellResult, Counts, View
@@ -104,7 +103,7 @@ def _draw_panel(
             here = counts.default if cell is None else cell.cell_id
             study_plots.draw_slices(looked, here, counts.default)
         case _:
-            study_evidence.draw(looked, counts, cell)
+            study_evidence.draw(looked, cell)
 
 
 def ranking_text(looked: Looked, counts: Counts) -> str:
@@ -116,9 +115,10 @@ def ranking_text(looked: Looked, counts: Counts) -> str:
     so_far = ""
     if counts.stored < counts.total:
         so_far = f"So far {counts.stored:,} of {counts.total:,} cells. "
+    standing = counts.sentence if looked.ranked.constraints else f"{counts.feasible:,} are feasible"
     return (
         f"{so_far}Ranked by {_goals_text(looked, goals)} of **{of}** on **{part}**; best is the "
-        f"cell whose neighbours are good too. {counts.sentence}."
+        f"cell whose neighbours are good too. {standing}."
     )
 
 
@@ -144,6 +144,6 @@ def evidence_texts(looked: Looked, counts: Counts) -> list[str]:
     for cells, what in ((counts.invalid, "invalid"), (counts.unranked, "without a goal's value")):
         if cells:
             told.append(f"{cells:,} {what}.")
-    tried = sum(studies.trials(looked.database, symbol) for symbol in symbols)
+    tried = sum(cells for _, cells in study_evidence.trials(looked))
     luck = f"{tried:,} cells have ever been tried on {one or 'these symbols'}: the best of many"
     return [" ".join(told), f"{luck} is partly luck."]
