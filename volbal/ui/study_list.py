@@ -28,6 +28,9 @@ LOOK_SECONDS: Final = 1.0
 PICKED: Final = "ids"
 """The chosen studies in the URL."""
 
+OPENED: Final = "studies-opened"
+"""The study whose button was clicked."""
+
 DOOMED: Final = "studies-doomed"
 """The studies whose deletion waits for a second word."""
 
@@ -92,6 +95,9 @@ def table(database: Database, known: Sequence[Study]) -> None:
         if picked() != drawn or [study.state for study in newest] != states:
             st.rerun()
         _lines(database, newest)
+        opened = st.session_state.pop(OPENED, None)
+        if opened is not None:
+            st.switch_page(OPTIMIZE, query_params={"study": str(opened)})
 
     lines()
 
@@ -105,10 +111,17 @@ def _lines(database: Database, shown: Sequence[Study]) -> None:
         elsewhere = [one for one in picked() if one not in ids]
         pick([*elsewhere, *(ids[row] for row in _rows(key))])
 
+    def on_open() -> None:
+        clicked = st.session_state[f"{key}-open"]
+        st.session_state[OPENED] = ids[clicked["row"]]
+
+    opening = st.column_config.ButtonColumn(
+        "", width=70, type="tertiary", pinned=True, key=f"{key}-open", on_click=on_open
+    )
     tables.show(
         pd.DataFrame([_line(database, study) for study in shown]),
         key,
-        COLUMNS,
+        {"open": opening, **COLUMNS},
         alt="Studies, newest first",
         on_select=on_pick,
         selection_mode="multi-row",
@@ -149,6 +162,7 @@ COLUMNS: Final[dict[str, Any]] = {
 def _line(database: Database, study: Study) -> dict[str, Any]:
     best, at = _best(database, str(database.path), study.study_id, study.progress.completed)
     return {
+        "open": "Open",
         "study": study.study_id,
         "name": study.request.name,
         "state": study.state.value,
