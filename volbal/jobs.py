@@ -125,11 +125,14 @@ def _evaluate_task(task: Task) -> tuple[int, Floats]:
 @contextlib.contextmanager
 def _placed(tasks: Sequence[Task], workers: int | None, dask: str) -> Iterator[dict[str, Any]]:
     """Where the tasks run, as arguments of joblib.Parallel."""
+    from joblib import parallel_config
+
     steps = sum(len(task.cells) * task.paths.steps for task in tasks)
     number = {"n_jobs": workers or os.cpu_count() or 1}
     if dask:
-        with _cluster(dask):
-            yield {"backend": "dask"}
+        # Only this way joblib finds its dask backend by name.
+        with _cluster(dask) as client, parallel_config(backend="dask", client=client):
+            yield {}
     elif steps <= SMALL:
         yield {"backend": "threading", **number}
     else:
@@ -139,8 +142,8 @@ def _placed(tasks: Sequence[Task], workers: int | None, dask: str) -> Iterator[d
 
 
 @contextlib.contextmanager
-def _cluster(address: str) -> Iterator[None]:
-    """A connection to the Dask scheduler, which joblib's dask backend finds by itself."""
+def _cluster(address: str) -> Iterator[Any]:
+    """A connection to the Dask scheduler."""
     try:
         from distributed import Client
     except ImportError:
@@ -151,7 +154,7 @@ def _cluster(address: str) -> Iterator[None]:
         raise DaskUnavailable(address, f"no scheduler answers there ({error})") from error
     try:
         client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-        yield
+        yield client
     except TimeoutError as error:
         raise DaskUnavailable(address, "the scheduler has no workers") from error
     finally:
