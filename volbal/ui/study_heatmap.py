@@ -1,7 +1,7 @@
 """The heatmap of a study: any two parameters by any metric or score; a line for one parameter."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from operator import add
 from typing import Any, Final
@@ -41,6 +41,9 @@ MOST_POINTS: Final = 1_000
 
 ELEMENT: Final = "heatmap"
 ALL: Final = -1
+HINTED: Final = ("p_", "m_")
+"""What the columns of a cell's parameters and metrics begin with."""
+
 AGGREGATES: Final[Mapping[Aggregate, str]] = {
     "best": "the best",
     "median": "the median",
@@ -97,9 +100,7 @@ def draw(looked: Looked, counts: Counts, chosen: int | None) -> None:
     st.caption(legend_text(looked, shown, seen, marked))
 
     def maker(kind: str) -> Callable[[], bytes]:
-        title = title_text(looked, shown)
-        chart = drawn(looked, shown, seen, marked, _place(marked))
-        return lambda: study_charts.picture(chart, title, kind)
+        return lambda: _picture_bytes(looked, shown, seen, marked, kind)
 
     tables.files(
         {kind: maker(kind) for kind in study_charts.PICTURES},
@@ -107,6 +108,15 @@ def draw(looked: Looked, counts: Counts, chosen: int | None) -> None:
         f"{looked.page}-picture",
         "Picture",
     )
+
+
+def _picture_bytes(
+    looked: Looked, shown: Shown, seen: Picture, marked: pd.DataFrame, kind: str
+) -> bytes:
+    """The map as a file, without what only a pointer shows."""
+    plain = marked[[name for name in marked if not str(name).startswith(HINTED)]]
+    chart = drawn(looked, shown, replace(seen, hints={}), plain, _place(marked))
+    return study_charts.picture(chart, title_text(looked, shown), kind)
 
 
 def _place(marked: pd.DataFrame) -> int | None:

@@ -52,7 +52,7 @@ def draw(looked: Looked, chosen: int | None) -> None:
     found = kept(looked, _rows, *asked, page)
     told = _filters_text(looked, filters)
     if not found.total:
-        st.info(f"No cell {told or 'is stored yet'}.", icon=":material/filter_alt_off:")
+        st.info(f"There are no cells that {told}.", icon=":material/filter_alt_off:")
         return
     _show(looked, found.rows, columns, chosen)
     with st.container(horizontal=True, vertical_alignment="center"):
