@@ -10,7 +10,7 @@ import streamlit as st
 from volbal.domain.study_states import StudyState
 from volbal.domain.wording import duration
 from volbal.engine.metrics import METRIC
-from volbal.formatting import UNDEFINED, metric_text
+from volbal.formatting import UNDEFINED, metric_text, number
 from volbal.services import studies, study_results
 from volbal.services.running import Database
 from volbal.services.studies import LONGEST_NOTE, Study
@@ -295,7 +295,7 @@ def _ask(database: Database, doomed: Sequence[Study]) -> None:
         for study in doomed
     )
     st.markdown(
-        f"{names}\n\nTheir cells, history and notes are removed. This cannot be undone; the count "
+        f"{names}\n\nThe cells, history and notes are removed. This cannot be undone; the count "
         "of cells ever tried on a symbol keeps them."
     )
     ids = [study.study_id for study in doomed]
@@ -357,7 +357,7 @@ def compare(database: Database, chosen: Sequence[Study]) -> None:
         st.caption("They ask exactly the same.")
     else:
         tables.show(
-            found.settings.reset_index(),
+            found.settings.rename(index=_setting).rename_axis("Setting").reset_index(),
             "studies-settings",
             alt="Settings that differ",
             name="studies-settings",
@@ -382,6 +382,11 @@ def _turned(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("Figure").reset_index()
 
 
+def _setting(name: str) -> str:
+    kind, _, field = name.partition(" ")
+    return f"{_label(field)}, values" if kind == "parameter" else _label(name)
+
+
 def _label(name: str) -> str:
     if name in METRIC:
         return METRIC[name].label
@@ -393,4 +398,6 @@ def _text(name: str, value: Any) -> str:
         return UNDEFINED
     if name in METRIC:
         return metric_text(METRIC[name], float(value))
+    if isinstance(value, float) and name in study_results.SCORES:
+        return number(value, 3)
     return shown_value(value)
