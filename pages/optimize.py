@@ -36,8 +36,12 @@ def arrived(database: Database) -> Study | None:
         forms.remember(PAGE, state | {"study": study and study.study_id})
         forms.show_problems(problems + more)
         return study
-    study_id = forms.recalled(PAGE, "study")
-    return None if study_id is None else found(database, study_id)[0]
+    if forms.recalled(PAGE, "study") is None:
+        return None
+    study, problems = found(database, forms.recalled(PAGE, "study"))
+    forms.remember(PAGE, {"study": study and study.study_id})
+    forms.show_problems(problems)
+    return study
 
 
 def linked(database: Database, query: address.Query) -> tuple[Study | None, list[str]]:
@@ -108,6 +112,8 @@ def draw(database: Database) -> None:
     intro = st.empty()
     study_run.ask(PAGE, database, asked, study)
     if study is None or study.state is StudyState.DRAFT:
+        if study is not None:
+            study_run.watch(PAGE, database, study)
         intro.caption(
             "A study simulates every combination of the chosen parameters on the same prices "
             "and ranks them. The form is in the sidebar; an example is filled in."
@@ -115,8 +121,12 @@ def draw(database: Database) -> None:
         study_list.recent(database)
     else:
         heading(study)
-        study_run.watch(database, study)
-        study_view.draw(database, study, view_of(study, asked), PAGE)
+        study_run.watch(PAGE, database, study)
+        view = view_of(study, asked)
+        with study_run.timed(PAGE):
+            study_view.draw(database, study, view, PAGE)
+    if asked.request is not None:
+        publish(asked.request, study)  # once more: the results have set inputs of their own
 
 
 def publish(request: study_form.StudyRequest, study: Study | None) -> None:

@@ -6,7 +6,6 @@ from volbal.domain.policy import Policy
 from volbal.engine.grid import Grid, exact_range
 from volbal.engine.metrics import METRIC, METRICS
 from volbal.formatting import percent, short_texts
-from volbal.services.research import coarsened
 from volbal.ui import fields, study_charts
 
 LINE = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0, 4.0], "loss": [5.0, 3.0, 4.0, 1.0, float("nan")]})
@@ -48,20 +47,6 @@ def test_a_metric_without_a_good_direction_is_neither_blue_nor_orange() -> None:
 def test_equal_values_still_have_a_colour_scale() -> None:
     low, high = study_charts.colour_scale(METRIC["cagr"], spread(0.1, 0.1)).to_dict()["domain"]
     assert low < high
-
-
-def test_merged_cells_keep_the_best_of_each_block_and_its_first_value() -> None:
-    frame = LINE.rename(columns={"loss": "volatility"}).assign(valid=True)
-    merged = coarsened(frame, {"x": (0.0, 1.0, 2.0, 3.0, 4.0)}, "volatility", most=3)
-    # Blocks (0, 1), (2, 3), (4): less volatility is better, so 3, 1 and the undefined one.
-    assert list(merged["x"]) == [0.0, 2.0, 4.0]
-    assert list(merged["volatility"])[:2] == [3.0, 1.0]
-    assert list(merged.index) == [1, 3, 4]
-
-
-def test_nothing_is_merged_that_fits() -> None:
-    frame = LINE.rename(columns={"loss": "volatility"}).assign(valid=True)
-    assert coarsened(frame, {"x": (0.0, 1.0, 2.0, 3.0, 4.0)}, "volatility", most=5) is frame
 
 
 def test_labels_have_as_many_digits_as_tell_them_apart() -> None:

@@ -455,27 +455,6 @@ class Optimization:
         return frame
 
 
-def coarsened(
-    frame: pd.DataFrame, axes: Mapping[str, tuple[Value, ...]], metric: str, most: int
-) -> pd.DataFrame:
-    """`frame` with at most `most` values per axis, for a screen that cannot show them all.
-
-    frame: one row per combination of the axes' values, with `metric` and valid, as from
-    Optimization.heatmap. Neighbouring values form blocks; of every block the row that is best
-    by `metric` is kept, its axes set to the block's first values. Unchanged where all fits.
-    """
-    blocks = frame
-    for axis, values in axes.items():
-        size = -(-len(values) // most)
-        if size > 1:
-            first = {value: values[i - i % size] for i, value in enumerate(values)}
-            blocks = blocks.assign(**{axis: blocks[axis].map(first)})
-    if blocks is frame:
-        return frame
-    quality = (blocks[metric] * good_sign(metric)).fillna(-np.inf)
-    return blocks.loc[quality.groupby([blocks[axis] for axis in axes], sort=False).idxmax()]
-
-
 MOST_AT_ONCE = 1_000_000
 """Cells of a grid that is run whole and kept in memory."""
 

@@ -1,7 +1,9 @@
 """The heatmap of a study: any two parameters by any metric or score; a line for one parameter."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from operator import add
 from typing import Any, Final
 
 import numpy as np
@@ -39,6 +41,9 @@ MOST_POINTS: Final = 1_000
 
 ELEMENT: Final = "heatmap"
 ALL: Final = -1
+HINTED: Final = ("p_", "m_")
+"""What the columns of a cell's parameters and metrics begin with."""
+
 AGGREGATES: Final[Mapping[Aggregate, str]] = {
     "best": "the best",
     "median": "the median",
@@ -95,9 +100,7 @@ def draw(looked: Looked, counts: Counts, chosen: int | None) -> None:
     st.caption(legend_text(looked, shown, seen, marked))
 
     def maker(kind: str) -> Callable[[], bytes]:
-        title = title_text(looked, shown)
-        chart = drawn(looked, shown, seen, marked, _place(marked))
-        return lambda: study_charts.picture(chart, title, kind)
+        return lambda: _picture_bytes(looked, shown, seen, marked, kind)
 
     tables.files(
         {kind: maker(kind) for kind in study_charts.PICTURES},
@@ -105,6 +108,15 @@ def draw(looked: Looked, counts: Counts, chosen: int | None) -> None:
         f"{looked.page}-picture",
         "Picture",
     )
+
+
+def _picture_bytes(
+    looked: Looked, shown: Shown, seen: Picture, marked: pd.DataFrame, kind: str
+) -> bytes:
+    """The map as a file, without what only a pointer shows."""
+    plain = marked[[name for name in marked if not str(name).startswith(HINTED)]]
+    chart = drawn(looked, shown, replace(seen, hints={}), plain, _place(marked))
+    return study_charts.picture(chart, title_text(looked, shown), kind)
 
 
 def _place(marked: pd.DataFrame) -> int | None:
@@ -312,14 +324,22 @@ def _hints(looked: Looked, shown: Shown) -> dict[str, str]:
     """Title to text of everything that is known of a cell."""
     hints = {}
     if _sums_up(looked, shown):
-        hints["Shown"] = value_expression(looked.column(shown.metric), "value")
-        hints["Cells behind"] = "datum['behind']"
+        value = value_expression(looked.column(shown.metric), "value")
+        hints["Shown"] = f"({value}) + ', of ' + datum['behind'] + ' cells'"
     hints |= {field_label(name): f"datum['p_{name}']" for name in looked.parameters}
     hints["Status"] = (
         "datum['m_rejected_by'] ? 'rejected by ' + datum['m_rejected_by'] : datum['status']"
     )
-    described = [*SCORES.values(), *METRICS]
-    return hints | {one.label: value_expression(one, f"m_{one.name}") for one in described}
+    # One row for each would not fit into a window.
+    rows = [tuple(SCORES.values()), *zip_longest(METRICS[::2], METRICS[1::2])]
+    return hints | dict(_joined([one for one in row if one]) for row in rows)
+
+
+def _joined(columns: Sequence[Metric]) -> tuple[str, str]:
+    """Several columns as the title and text of one row."""
+    heads = ("", *(f"' · {column.label} ' + " for column in columns[1:]))
+    texts = (f"({value_expression(column, f'm_{column.name}')})" for column in columns)
+    return columns[0].label, " + ".join(map(add, heads, texts))
 
 
 def _marked(

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import streamlit as st
@@ -10,7 +12,7 @@ import streamlit as st
 from volbal.domain.study_states import StudyNotStartable, StudyRunning, StudyState
 from volbal.services import studies
 from volbal.services.running import Database
-from volbal.services.studies import Progress, Study
+from volbal.services.studies import Progress, Study, StudyNotFound
 from volbal.services.study_request import StudyRequest
 from volbal.ui import acting, study_words
 from volbal.ui.forms import SOURCE, remember
@@ -27,7 +29,7 @@ LOOK_SECONDS: Final = 0.5
 """How often a running study is looked at."""
 
 REDRAW_SECONDS: Final = 5.0
-"""How often its results are drawn again; more often nobody could click in them."""
+"""How often its results are drawn again at most."""
 
 
 def ask(page: str, database: Database, asked: Asked, study: Study | None) -> None:
@@ -150,32 +152,60 @@ def settle(page: str, database: Database) -> None:
         time.sleep(0.02)
 
 
-def watch(database: Database, study: Study) -> None:
-    """Where the study stands; while it runs by itself, with what can be done about it."""
-    drawn_at, drawn = time.monotonic(), study.progress
-    live = study.state is StudyState.RUNNING
+def watch(page: str, database: Database, study: Study) -> None:
+    """Where the study stands, while it may change by itself, and what can be done about it.
 
-    @st.fragment(run_every=LOOK_SECONDS if live else None)
-    def standing() -> None:
-        progress = studies.progress(database, study.study_id)
-        empty = drawn.completed <= drawn.invalid
-        due = empty or time.monotonic() - drawn_at > REDRAW_SECONDS
-        if progress.state is not drawn.state or (due and progress.completed > drawn.completed):
-            st.rerun()
-        _standing(database, study, progress)
-
-    standing()
-
-
-def _standing(database: Database, study: Study, progress: Progress) -> None:
-    if progress.state is StudyState.RUNNING:
+    The buttons are no part of what looks again and again: a click on them need not wait until
+    the results are drawn.
+    """
+    if study.state is StudyState.COMPLETED:
+        return
+    if study.state is StudyState.RUNNING:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.progress(progress.percentage / 100.0, study_words.progress_text(progress))
-            _button(database, study, "Cancel", "stop_circle")
-    elif progress.state in RESUMABLE:
+            with st.container():
+                _look_again(page, database, study)
+            _button(database, study, "Cancel", "stop_circle", _cancel)
+        return
+    _look_again(page, database, study)
+    if study.state in RESUMABLE:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
-            st.markdown(_stopped_text(progress), width="stretch")
-            _button(database, study, "Resume", "play_arrow")
+            st.markdown(_stopped_text(study.progress), width="stretch")
+            _button(database, study, "Resume", "play_arrow", _resume)
+
+
+def _look_again(page: str, database: Database, study: Study) -> None:
+    """Draw the page again when the study has changed, whoever changed it."""
+    drawn, drawn_at = study.progress, time.monotonic()
+    runs = study.state is StudyState.RUNNING
+
+    @st.fragment(run_every=LOOK_SECONDS if runs else 4 * LOOK_SECONDS)
+    def look() -> None:
+        try:
+            now = studies.progress(database, study.study_id)
+        except StudyNotFound:
+            st.rerun()
+        empty = drawn.completed <= drawn.invalid
+        due = empty or time.monotonic() - drawn_at > _pause(page)
+        if now.state is not drawn.state or (due and now.completed > drawn.completed):
+            st.rerun()
+        if runs:
+            st.progress(now.percentage / 100.0, study_words.progress_text(now))
+
+    look()
+
+
+def _pause(page: str) -> float:
+    """Seconds between two drawings: large results must leave time to click in them."""
+    drawing: float = st.session_state.get(f"{page}-seconds", 0.0)
+    return max(REDRAW_SECONDS, 5.0 * drawing)
+
+
+@contextmanager
+def timed(page: str) -> Iterator[None]:
+    """Remember how long the results take to be drawn."""
+    began = time.monotonic()
+    yield
+    st.session_state[f"{page}-seconds"] = time.monotonic() - began
 
 
 def _stopped_text(progress: Progress) -> str:
@@ -185,8 +215,9 @@ def _stopped_text(progress: Progress) -> str:
     return f"{told} Resuming goes on from there."
 
 
-def _button(database: Database, study: Study, label: str, icon: str) -> None:
-    does = {"Cancel": _cancel, "Resume": _resume}[label]
+def _button(
+    database: Database, study: Study, label: str, icon: str, does: Callable[[Database, int], str]
+) -> None:
     st.button(
         label,
         key=f"{label.lower()}-{study.study_id}",

@@ -26,6 +26,7 @@ T = TypeVar("T")
 SCORES: Final = {
     one.name: one
     for one in (
+        Metric("rank", "Rank", "count", "down", "place by score, 1 is best"),
         Metric("score", "Score", "number", "up", "mean place among the feasible cells, 0 to 1"),
         Metric(
             "plateau",
@@ -41,7 +42,6 @@ SCORES: Final = {
             "down",
             "the cell's score less the lowest among its neighbours",
         ),
-        Metric("rank", "Rank", "count", "down", "place by score, 1 is best"),
     )
 }
 """Columns that a way of looking computes, described like metrics."""

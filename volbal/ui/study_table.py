@@ -52,7 +52,7 @@ def draw(looked: Looked, chosen: int | None) -> None:
     found = kept(looked, _rows, *asked, page)
     told = _filters_text(looked, filters)
     if not found.total:
-        st.info(f"No cell {told or 'is stored yet'}.", icon=":material/filter_alt_off:")
+        st.info(f"There are no cells that {told}.", icon=":material/filter_alt_off:")
         return
     _show(looked, found.rows, columns, chosen)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -252,7 +252,8 @@ def _show(looked: Looked, rows: pd.DataFrame, columns: list[str], chosen: int | 
         for title, name in titles.items()
     }
     config["rank"] = st.column_config.TextColumn("Rank", alignment="right", pinned=True, width=60)
-    config["status"] = st.column_config.TextColumn("Status", width=130)
+    wide = rows["rejected_by"].notna().any()
+    config["status"] = st.column_config.TextColumn("Status", width=190 if wide else 80)
     tables.show(
         frame,
         key,
