@@ -385,7 +385,7 @@ def parallel(rows: pd.DataFrame, scales: Sequence[Scale], coloured: Scale) -> Op
     """
     columns = [scale.column for scale in scales]
     values = rows[columns].astype(object).where(rows[columns].notna(), None).to_numpy().tolist()
-    colours = ["#C4673F", "#E09F79", "#D8D8D8", "#85B4CD", "#1C5C86"]
+    colours = [ORANGE, "#C9A66B", "#9AA5B5", "#6C94D8", BLUE]  # all of them seen in either theme
     by_score = rows[coloured.column]
     return {
         "animation": False,
@@ -417,7 +417,7 @@ def parallel(rows: pd.DataFrame, scales: Sequence[Scale], coloured: Scale) -> Op
         "series": [
             {
                 "type": "parallel",
-                "lineStyle": {"width": 1.2, "opacity": 0.4},
+                "lineStyle": {"width": 1.3, "opacity": 0.45},
                 "inactiveOpacity": 0.03,
                 "data": values,
                 "progressive": 0,

@@ -29,6 +29,7 @@ from volbal.ui.study_shared import (
 
 TRADE_OFFS: Final = "trade-offs"
 DIRECTED: Final = tuple(metric.name for metric in METRICS if metric.direction)
+MOST_LINES: Final = 1_000
 MOST_AXES: Final = 10
 """Upright axes that can be told apart."""
 
@@ -138,14 +139,14 @@ def _listed(words: list[str]) -> str:
 
 def draw_parallel(looked: Looked) -> None:
     """Every cell a line over its parameters and goals."""
-    rows = kept(looked, _sample)
-    by = "plateau" if rows["plateau"].notna().any() else "score"
-    rows = rows[rows[by].notna()].sort_values(by)
+    sample = kept(looked, _sample)
+    by = "plateau" if sample["plateau"].notna().any() else "score"
+    rows = sample[sample[by].notna()].sort_values(by)
     if rows.empty:
         st.info("No cell is ranked yet.", icon=":material/info:")
         return
     goals = [goal.metric for goal in looked.ranked.goals or ()]
-    columns = [*looked.parameters, *goals, by][:MOST_AXES]
+    columns = [*[*looked.parameters, *goals][: MOST_AXES - 1], by]
     frame = pd.DataFrame({name: _measured(looked, name, rows[name]) for name in columns})
     scales = [_scale(looked, name) for name in columns]
     st.echarts_chart(
@@ -154,15 +155,17 @@ def draw_parallel(looked: Looked) -> None:
         key=f"{looked.page}-parallel-{looked.study_id}",
         alt=f"{len(rows):,} cells, each a line over {_listed([one.title for one in scales])}",
     )
+    parts = ": the best, and an even sample of the rest" if len(sample) == MOST_LINES else ""
     st.caption(
-        f"{len(rows):,} cells: the best half by place, the others an even sample of the rest · "
-        f"blue: better by {looked.column(by).label.lower()} · drag along an axis to keep the "
-        "cells that cross it there; click it to let all in again."
+        f"{len(rows):,} ranked cells{parts} · blue: better by {looked.column(by).label.lower()} · "
+        "drag along an axis to keep the cells that cross it there; click it to let all in again."
     )
 
 
 def _sample(looked: Looked) -> pd.DataFrame:
-    return study_results.parallel_sample(looked.database, looked.study_id, looked.view)
+    return study_results.parallel_sample(
+        looked.database, looked.study_id, looked.view, most=MOST_LINES
+    )
 
 
 def _measured(looked: Looked, name: str, values: "pd.Series[Any]") -> "pd.Series[Any]":
