@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import place_of
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
@@ -26,24 +26,38 @@ def figure(page: Page, label: str) -> Locator:
 
 def wait_until_drawn(page: Page) -> None:
     """All of the page has arrived and its charts have been painted."""
-    expect(page.get_by_test_id("stMetric")).to_have_count(8, timeout=DRAWN_MS)
-    expect(page.get_by_test_id("stEChartsChart").locator("canvas").first).to_be_attached()
-    if "/optimize" in page.url:
-        expect(cell(page, "0.05", "1.25")).to_be_attached()
+    if "/simulate" in page.url:
+        expect(page.get_by_test_id("stMetric")).to_have_count(8, timeout=DRAWN_MS)
+    if "study=" in page.url:
+        expect(cell(page, "0.05", "1.25")).to_be_attached(timeout=DRAWN_MS)
+        expect(page.get_by_test_id("stEChartsChart").locator("canvas").first).to_be_attached()
+    app = page.get_by_test_id("stApp")
+    expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=DRAWN_MS)
     page.wait_for_timeout(500)  # charts paint in their own time and tell nobody
 
 
-@pytest.mark.parametrize(("size", "dark"), LOOKS)
-@pytest.mark.parametrize("name", ["simulate", "optimize"])
-def test_the_example_fits_the_screen_in_both_themes(
-    visit, name: str, size: str, dark: bool
-) -> None:
-    width, height = SIZES[size]
-    page = visit(f"/{name}", width, height, dark)
+def run(page: Page) -> None:
+    """Press Run; the page becomes the study's."""
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page).to_have_url(re.compile(r"study=\d+"), timeout=DRAWN_MS)
+
+
+@pytest.fixture(scope="module")
+def example(windows: dict[bool, BrowserContext], server_url: str) -> str:
+    """Path of the example as a study that has run."""
+    page = windows[False].new_page()
+    page.goto(f"{server_url}/optimize")
+    run(page)
     wait_until_drawn(page)
+    path = page.url.removeprefix(server_url)
+    page.close()
+    return path
+
+
+def assert_fits(page: Page, look: str, width: int, dark: bool) -> None:
+    """Nothing is wider than the window; leaves pictures of it and of all of it."""
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     ARTIFACTS.mkdir(exist_ok=True)
-    look = f"{name}-{size}-{'dark' if dark else 'light'}"
     page.screenshot(path=ARTIFACTS / f"{look}.png")
     block = page.get_by_test_id("stMainBlockContainer")
     page.set_viewport_size({"width": width, "height": block.evaluate("e => e.scrollHeight") + 90})
@@ -53,8 +67,34 @@ def test_the_example_fits_the_screen_in_both_themes(
     assert background == ("rgb(14, 20, 32)" if dark else "rgb(255, 255, 255)")
 
 
-def test_clicking_a_cell_shows_its_simulation_and_the_url_keeps_it(visit) -> None:
-    page = visit("/optimize")
+@pytest.mark.parametrize(("size", "dark"), LOOKS)
+@pytest.mark.parametrize("name", ["simulate", "optimize"])
+def test_the_example_fits_the_screen_in_both_themes(
+    visit, example: str, name: str, size: str, dark: bool
+) -> None:
+    width, height = SIZES[size]
+    page = visit(example if name == "optimize" else f"/{name}", width, height, dark)
+    wait_until_drawn(page)
+    assert_fits(page, f"{name}-{size}-{'dark' if dark else 'light'}", width, dark)
+
+
+@pytest.mark.parametrize(("size", "dark"), [LOOKS[0], LOOKS[-1]])
+def test_the_form_and_the_list_of_studies_fit_the_screen(
+    visit, example: str, size: str, dark: bool
+) -> None:
+    width, height = SIZES[size]
+    page = visit("/optimize", width, height, dark)
+    expect(page.get_by_text("110 combinations = 10 × 11")).to_be_visible(timeout=DRAWN_MS)
+    wait_until_drawn(page)
+    assert_fits(page, f"optimize-form-{size}", width, dark)
+    page = visit("/studies?ids=1", width, height, dark)
+    expect(page.get_by_role("button", name="Duplicate")).to_be_visible(timeout=DRAWN_MS)
+    wait_until_drawn(page)
+    assert_fits(page, f"studies-{size}", width, dark)
+
+
+def test_clicking_a_cell_shows_its_simulation_and_the_url_keeps_it(visit, example: str) -> None:
+    page = visit(example)
     wait_until_drawn(page)
     expect(page.get_by_role("heading", name="Best cell")).to_be_visible()
     cell(page, "0.03", "2.5").click()
@@ -80,30 +120,97 @@ def test_clicking_a_cell_shows_its_simulation_and_the_url_keeps_it(visit) -> Non
     expect(figure(page, "Total return")).to_have_text(total[1])
 
 
-def test_a_row_of_the_ranking_selects_its_cell_and_the_heatmap_takes_over_again(visit) -> None:
-    page = visit("/optimize?cell=30")
-    wait_until_drawn(page)
+def test_a_row_of_the_table_selects_its_cell_and_the_heatmap_takes_over_again(
+    visit, example: str
+) -> None:
+    page = visit(f"{example}&panel=table&cell=30")
+    selected = page.get_by_text("Trigger threshold 0.03 · Rebalance ratio 2.5")
+    expect(selected).to_be_visible(timeout=DRAWN_MS)
     box = place_of(page.get_by_test_id("stDataFrame").first)
-    # The grid is a canvas: the checkbox of the third row, rows being 35 pixels high.
-    page.mouse.click(box["x"] + 17, box["y"] + 3 * 35 + 17)
-    expect(page.get_by_text("Trigger threshold 0.01 · Rebalance ratio 1.25")).to_be_visible()
+    # The grid is a canvas: the checkbox of the first row, rows being 35 pixels high.
+    page.mouse.click(box["x"] + 17, box["y"] + 35 + 17)
+    expect(selected).to_have_count(0)
+    expect(page.get_by_role("heading", name="Selected cell")).to_be_visible()
+    page.get_by_role("button", name="Heatmap", exact=True).click()
     cell(page, "0.03", "2.5").click()
-    expect(page.get_by_text("Trigger threshold 0.03 · Rebalance ratio 2.5")).to_be_visible()
+    expect(selected).to_be_visible()
 
 
-def test_ranges_are_edited_and_run_from_the_keyboard(visit) -> None:
-    page = visit("/optimize")
+def test_ranges_are_edited_and_run_from_the_keyboard(visit, example: str) -> None:
+    page = visit(example)
     wait_until_drawn(page)
     highest = page.get_by_role("spinbutton", name="Max").first
     highest.fill("0.12")
     highest.press("Enter")
     expect(page.get_by_text("132 combinations = 12 × 11")).to_be_visible()
-    expect(page.get_by_text("have not been run")).to_be_visible()
-    run = page.get_by_role("button", name="Run", exact=True)
-    run.focus()
+    expect(page.get_by_text("Not run yet")).to_be_visible()
+    button = page.get_by_role("button", name="Run", exact=True)
+    button.focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("132 combinations, 132 simulated")).to_be_visible()
-    expect(page.get_by_text("have not been run")).to_have_count(0)
+    expect(page.get_by_text("Not run yet")).to_have_count(0)
+    expect(cell(page, "0.12", "1.25")).to_be_attached()
+    expect(page).not_to_have_url(re.compile(re.escape(example) + "$"))
+
+
+def test_a_double_click_runs_one_study_and_a_weight_ranks_it_anew(visit) -> None:
+    page = visit("/optimize?sweep.trigger_threshold=0.02:0.09:0.01&goal.cagr=1&goal.volatility=0")
+    expect(page.get_by_text("8 combinations")).to_be_visible(timeout=DRAWN_MS)
+    page.get_by_role("button", name="Run", exact=True).dblclick()
+    expect(page).to_have_url(re.compile(r"study=\d+"), timeout=DRAWN_MS)
+    best = page.get_by_role("heading", name="Best cell")
+    expect(best).to_be_visible(timeout=DRAWN_MS)
+    growth, address = figure(page, "Annual return").inner_text(), page.url
+    for label, weight in (("Volatility", "5"), ("Annual return (CAGR)", "0")):
+        field = page.get_by_role("spinbutton", name=label)
+        field.fill(weight)
+        field.press("Enter")
+        place_of(best)
+    expect(figure(page, "Annual return")).not_to_have_text(growth)
+    expect(page.get_by_text("Not run yet")).to_have_count(0)
+    number = re.search(r"study=\d+", address)
+    assert number is not None
+    assert number[0] in page.url
+    listed = visit("/optimize")
+    named = listed.get_by_role("link", name="AAPL: trigger threshold", exact=False)
+    expect(listed.get_by_role("heading", name="Recent studies")).to_be_visible(timeout=DRAWN_MS)
+    place_of(listed.get_by_role("heading", name="Recent studies"))
+    alone = [text for text in named.all_inner_texts() if "×" not in text]
+    assert len(alone) == 1
+
+
+LONG = (
+    "/optimize?sweep.trigger_threshold=0.0001:0.25:0.0001&sweep.rebalance_ratio=0.01:20:0.01"
+    "&max_cells=5000000&name=Long"
+)
+"""Half a minute or more of work."""
+
+
+def test_two_tabs_see_a_long_study_run_stop_and_go_on(visit) -> None:
+    page = visit(LONG)
+    expect(page.get_by_text("5,000,000 combinations")).to_be_visible(timeout=DRAWN_MS)
+    run(page)
+    other = visit(page.url.removeprefix(page.url.partition("/optimize")[0]))
+    grown = re.compile(r"[1-9][\d,]* of 5,000,000 cells · [1-9]")
+    for tab in (page, other):
+        expect(tab.get_by_text(grown)).to_be_visible(timeout=60_000)
+    other.get_by_role("button", name="Cancel", exact=True).click()
+    stored = []
+    for tab in (other, page):
+        halted = tab.get_by_text("Resuming goes on from there")
+        expect(halted).to_be_visible(timeout=DRAWN_MS)
+        stored.append(halted.inner_text())
+    assert stored[0] == stored[1]
+    page.get_by_role("button", name="Resume", exact=True).click()
+    for tab in (page, other):
+        expect(tab.get_by_role("button", name="Cancel", exact=True)).to_be_visible(timeout=60_000)
+        expect(tab.get_by_text(grown)).to_be_visible(timeout=60_000)
+    cells = re.search(r"([\d,]+) of", stored[0])
+    assert cells is not None
+    now = re.search(r"([\d,]+) of", page.get_by_test_id("stProgress").inner_text())
+    assert now is not None
+    assert int(now[1].replace(",", "")) >= int(cells[1].replace(",", ""))
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.get_by_text("Resuming goes on from there")).to_be_visible(timeout=DRAWN_MS)
 
 
 def test_a_typed_value_changes_the_result_and_back_undoes_it(visit) -> None:
@@ -121,20 +228,22 @@ def test_a_typed_value_changes_the_result_and_back_undoes_it(visit) -> None:
 
 
 def test_a_bad_link_is_explained_and_the_page_still_works(visit) -> None:
-    page = visit("/optimize?symbol=TSLA&metric=luck")
+    page = visit("/optimize?symbol=TSLA&goal.luck=1")
     expect(page.get_by_text("The link's symbol is 'TSLA'")).to_be_visible(timeout=DRAWN_MS)
-    wait_until_drawn(page)
+    expect(page.get_by_text("110 combinations = 10 × 11")).to_be_visible()
 
 
-def test_on_a_phone_the_form_opens_and_closes(visit) -> None:
+def test_on_a_phone_the_form_opens_and_closes_and_run_is_in_sight(visit) -> None:
     page = visit("/optimize", *SIZES["phone"])
+    button = page.get_by_role("button", name="Run", exact=True)
+    expect(button).to_be_in_viewport(timeout=DRAWN_MS)
     wait_until_drawn(page)
-    run = page.get_by_role("button", name="Run", exact=True)
-    expect(run).not_to_be_in_viewport()
+    field = page.get_by_role("spinbutton", name="Max").first
+    expect(field).not_to_be_in_viewport()
     page.get_by_test_id("stExpandSidebarButton").click()
-    run.scroll_into_view_if_needed()  # on a phone the pages come first
-    expect(run).to_be_in_viewport()
+    field.scroll_into_view_if_needed()  # on a phone the pages come first
+    expect(field).to_be_in_viewport()
     page.wait_for_timeout(500)
     page.screenshot(path=ARTIFACTS / "optimize-phone-form.png")
     page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
-    expect(run).not_to_be_in_viewport()
+    expect(field).not_to_be_in_viewport()

@@ -10,7 +10,7 @@ import streamlit as st
 from volbal.domain.study_states import StudyState
 from volbal.domain.wording import duration
 from volbal.engine.metrics import METRIC
-from volbal.formatting import UNDEFINED, metric_text
+from volbal.formatting import UNDEFINED, metric_text, number
 from volbal.services import studies, study_results
 from volbal.services.running import Database
 from volbal.services.studies import LONGEST_NOTE, Study
@@ -27,6 +27,9 @@ LOOK_SECONDS: Final = 1.0
 
 PICKED: Final = "ids"
 """The chosen studies in the URL."""
+
+OPENED: Final = "studies-opened"
+"""The study whose button was clicked."""
 
 DOOMED: Final = "studies-doomed"
 """The studies whose deletion waits for a second word."""
@@ -92,6 +95,9 @@ def table(database: Database, known: Sequence[Study]) -> None:
         if picked() != drawn or [study.state for study in newest] != states:
             st.rerun()
         _lines(database, newest)
+        opened = st.session_state.pop(OPENED, None)
+        if opened is not None:
+            st.switch_page(OPTIMIZE, query_params={"study": str(opened)})
 
     lines()
 
@@ -105,10 +111,17 @@ def _lines(database: Database, shown: Sequence[Study]) -> None:
         elsewhere = [one for one in picked() if one not in ids]
         pick([*elsewhere, *(ids[row] for row in _rows(key))])
 
+    def on_open() -> None:
+        clicked = st.session_state[f"{key}-open"]
+        st.session_state[OPENED] = ids[clicked["row"]]
+
+    opening = st.column_config.ButtonColumn(
+        "", width=70, type="tertiary", pinned=True, key=f"{key}-open", on_click=on_open
+    )
     tables.show(
         pd.DataFrame([_line(database, study) for study in shown]),
         key,
-        COLUMNS,
+        {"open": opening, **COLUMNS},
         alt="Studies, newest first",
         on_select=on_pick,
         selection_mode="multi-row",
@@ -149,6 +162,7 @@ COLUMNS: Final[dict[str, Any]] = {
 def _line(database: Database, study: Study) -> dict[str, Any]:
     best, at = _best(database, str(database.path), study.study_id, study.progress.completed)
     return {
+        "open": "Open",
         "study": study.study_id,
         "name": study.request.name,
         "state": study.state.value,
@@ -281,7 +295,7 @@ def _ask(database: Database, doomed: Sequence[Study]) -> None:
         for study in doomed
     )
     st.markdown(
-        f"{names}\n\nTheir cells, history and notes are removed. This cannot be undone; the count "
+        f"{names}\n\nThe cells, history and notes are removed. This cannot be undone; the count "
         "of cells ever tried on a symbol keeps them."
     )
     ids = [study.study_id for study in doomed]
@@ -343,7 +357,7 @@ def compare(database: Database, chosen: Sequence[Study]) -> None:
         st.caption("They ask exactly the same.")
     else:
         tables.show(
-            found.settings.reset_index(),
+            found.settings.rename(index=_setting).rename_axis("Setting").reset_index(),
             "studies-settings",
             alt="Settings that differ",
             name="studies-settings",
@@ -368,6 +382,11 @@ def _turned(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("Figure").reset_index()
 
 
+def _setting(name: str) -> str:
+    kind, _, field = name.partition(" ")
+    return f"{_label(field)}, values" if kind == "parameter" else _label(name)
+
+
 def _label(name: str) -> str:
     if name in METRIC:
         return METRIC[name].label
@@ -379,4 +398,6 @@ def _text(name: str, value: Any) -> str:
         return UNDEFINED
     if name in METRIC:
         return metric_text(METRIC[name], float(value))
+    if isinstance(value, float) and name in study_results.SCORES:
+        return number(value, 3)
     return shown_value(value)
