@@ -22,7 +22,7 @@ from volbal.engine.goals import (
     check_goals,
     passing,
     places,
-    plateau,
+    plateau_of_some,
     scores,
 )
 from volbal.engine.grid import Grid
@@ -249,10 +249,7 @@ def _plateau(request: StudyRequest, found: _Standing) -> Plateau:
     """Cells that are not stored, or not in the sample, count as not feasible."""
     shape = tuple(len(parameter.values) for parameter in request.parameters)
     numeric = [axis for axis, parameter in enumerate(request.parameters) if parameter.numeric]
-    score = np.full(request.combinations, np.nan)
-    score[found.cell_id] = found.score
-    blocks = plateau(score.reshape(shape), numeric)
-    return Plateau(*(values.ravel()[found.cell_id] for values in blocks))
+    return plateau_of_some(found.cell_id, found.score, shape, numeric)
 
 
 class _Kept:

@@ -4,7 +4,7 @@ Works on whatever is stored, while the study runs too. A `View` says how it is l
 of it re-runs a cell.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from math import isnan
@@ -59,6 +59,8 @@ __all__ = [
 
 Format = Literal["csv", "xlsx", "parquet", "json"]
 ALL: Final = Filters()
+AT_ONCE: Final = 65_536
+"""Rows of a file that are read together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -519,19 +521,25 @@ def export(database: Database, study_id: int, format: Format, view: View = AS_AS
         exports.require_room(
             len(ranking.cell_id), len(ranking.request.parameters) + 3 + len(SCORES) + len(NAMES)
         )
-    rows = rows_of(database, ranking, ranking.cell_id)
-    rows["rank"] = rows["rank"].astype("Int64")
     if format != "xlsx":
-        return exports.table_bytes(rows, format)
+        return exports.blocks_bytes(_blocks(database, ranking), format)
     return exports.table_bytes(
         {
-            "values": rows,
+            "values": pd.concat(_blocks(database, ranking), ignore_index=True),
             "heatmap": _map(database, ranking, view),
             "parameters": _parameters(ranking.request),
             "summary": _summary(database, ranking, view),
         },
         format,
     )
+
+
+def _blocks(database: Database, ranking: Ranking) -> Iterator[pd.DataFrame]:
+    """The whole table, some rows at a time; one block without a row where there is none."""
+    types = {"rank": "Int64", "status": "str", "rejected_by": "str"}
+    for first in range(0, max(len(ranking.cell_id), 1), AT_ONCE):
+        cells = ranking.cell_id[first : first + AT_ONCE]
+        yield rows_of(database, ranking, cells).astype(types)
 
 
 def _map(database: Database, ranking: Ranking, view: View) -> exports.Heatmap:

@@ -48,20 +48,19 @@ ALL: Final = Filters()
 def rows_of(database: Database, ranking: Ranking, cells: Ints) -> pd.DataFrame:
     """These stored cells, in this order, with the columns of a page."""
     fields = {one.name: field_of(one.name) for one in ranking.request.parameters}
+    part = ranking.table.take(ranking.places_of(cells))
+    ends = (int(cells.min()), int(cells.max())) if len(cells) else (0, 0)
     with database.read() as connection:
-        found = cell_rows.rows_of_cells(
-            connection, source_of(ranking), ranking.table.take(ranking.places_of(cells)), fields
-        )
+        found = cell_rows.rows_of_cells(connection, source_of(ranking), part, fields, ends)
     found = found.iloc[found["cell_id"].searchsorted(cells)].reset_index(drop=True)
-    metrics = [one.metric for one in ranking.constraints]
-    failed = found.pop("failed")
-    status = np.array(STATUSES, dtype=object)[found["status"].to_numpy()]
-    rejected_by = [None if pd.isna(place) else metrics[int(place)] for place in failed]
+    statuses = np.array(STATUSES, dtype=object)
+    rejecting = np.array([*(one.metric for one in ranking.constraints), None], dtype=object)
+    failed = found["failed"].fillna(len(ranking.constraints)).to_numpy(dtype=np.int64)
     columns = {
         "cell_id": found["cell_id"],
         **{name: found[name] for name in fields},
-        "status": pd.Series(status, dtype=object),
-        "rejected_by": pd.Series(rejected_by, dtype=object),
+        "status": pd.Series(statuses[found["status"].to_numpy()], dtype=object),
+        "rejected_by": pd.Series(rejecting[failed], dtype=object),
         **{name: found[name].astype(np.float64) for name in (*SCORES, *NAMES)},
     }
     return pd.DataFrame(columns)

@@ -138,19 +138,24 @@ def ids_of_cells(
 
 
 def rows_of_cells(
-    connection: Connection, source: Source, ranking: "pa.Table", fields: Mapping[str, str]
+    connection: Connection,
+    source: Source,
+    ranking: "pa.Table",
+    fields: Mapping[str, str],
+    ends: tuple[int, int],
 ) -> pd.DataFrame:
     """The cells of `ranking` by rising cell_id: cell_id, the ranking, the policy fields named in
-    `fields` (name to column), the metrics."""
+    `fields` (name to column), the metrics. ends: no cell_id lies outside."""
     policy = "".join(f", {_column(column)} as {_column(name)}" for name, column in fields.items())
     columns = ", ".join([*RANKED, *map(_column, source.metrics)])
     return connection.execute(
         f"""
         select cell_id{policy}, {columns}
         from {source.sql} as c join ranking as r using (cell_id)
+        where cell_id between $first and $last
         order by cell_id
         """,
-        source.bound,
+        source.bound | {"first": ends[0], "last": ends[1]},
     ).df()
 
 
