@@ -428,7 +428,7 @@ def test_rejected_cells_do_not_set_the_colours() -> None:
         }
     )
     axes = study_charts.Axis("X", ["1", "2", "3"]), study_charts.Axis("Y", ["1"])
-    drawn = study_charts.heatmap(cells, *axes, METRIC["excess_return"], {}).to_dict()
+    drawn = study_charts.heatmap(cells, *axes, METRIC["excess_return"], []).to_dict()
     (colour,) = [
         layer["encoding"]["color"]
         for layer in drawn["layer"]
