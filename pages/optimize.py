@@ -125,6 +125,8 @@ def draw(database: Database) -> None:
         view = view_of(study, asked)
         with study_run.timed(PAGE):
             study_view.draw(database, study, view, PAGE)
+    if asked.request is not None:
+        publish(asked.request, study)  # once more: the results have set inputs of their own
 
 
 def publish(request: study_form.StudyRequest, study: Study | None) -> None:

@@ -7,6 +7,8 @@ import pytest
 from conftest import place_of
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from volbal.formatting import percent
+
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 LOOKS = [(size, dark) for size in SIZES for dark in (False, True)]
@@ -101,10 +103,9 @@ def test_clicking_a_cell_shows_its_simulation_and_the_url_keeps_it(visit, exampl
     selected = page.get_by_text("Trigger threshold 0.03 · Rebalance ratio 2.5")
     expect(selected).to_be_visible()
     # The cell describes itself; its simulation must say the same.
-    words = cell(page, "0.03", "2.5").get_attribute("aria-label")
-    total = re.search(r"Total return: ([^;]+)", words or "")
-    assert total is not None
-    expect(figure(page, "Total return")).to_have_text(total[1])
+    words = cell(page, "0.03", "2.5").get_attribute("aria-label") or ""
+    value = float(words.partition("value: ")[2].partition(";")[0].replace("−", "-"))
+    expect(figure(page, "Excess return")).to_have_text(percent(value))
     expect(page).to_have_url(re.compile(r"cell=30"))
 
     page.reload()
@@ -117,7 +118,7 @@ def test_clicking_a_cell_shows_its_simulation_and_the_url_keeps_it(visit, exampl
     page.get_by_role("link", name="Open in Simulate").click()
     expect(page.get_by_role("heading", name="Simulate", exact=True)).to_be_visible()
     expect(page.get_by_role("spinbutton", name="Rebalance ratio")).to_have_value("2.5")
-    expect(figure(page, "Total return")).to_have_text(total[1])
+    expect(figure(page, "Excess return")).to_have_text(percent(value))
 
 
 def test_a_row_of_the_table_selects_its_cell_and_the_heatmap_takes_over_again(
@@ -131,7 +132,7 @@ def test_a_row_of_the_table_selects_its_cell_and_the_heatmap_takes_over_again(
     page.mouse.click(box["x"] + 17, box["y"] + 35 + 17)
     expect(selected).to_have_count(0)
     expect(page.get_by_role("heading", name="Selected cell")).to_be_visible()
-    page.get_by_role("button", name="Heatmap", exact=True).click()
+    page.get_by_role("radio", name="Heatmap", exact=True).click()
     cell(page, "0.03", "2.5").click()
     expect(selected).to_be_visible()
 
