@@ -38,14 +38,20 @@ if TOKEN:  # who knows it may come under any name; `Access` still refuses foreig
 
 
 def warm_up() -> None:
-    """Load what the first page needs, so that the first visitor does not wait for it."""
+    """Load what the first pages need, so that the first visitor does not wait for it."""
     try:
         import altair  # noqa: F401  slow to import: not before the server answers
-        import pandas  # noqa: F401
+        import PIL.Image  # noqa: F401  draws the page's icon
 
         from volbal.engine import kernel
+        from volbal.services import overview
+        from volbal.ui import cockpit, portfolio  # noqa: F401
 
+        # Once for its imports and caches: calendars, bundled prices, the file's pages.
+        overview.overview(running.database(), datetime.now(UTC))
         kernel.warm_up()
+    except VolbalError:
+        pass  # `open_records` has reported it
     except Exception:
         # The page that needs the missing piece reports it; the server must go on.
         LOG.exception("Warm-up failed")
