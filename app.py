@@ -37,6 +37,9 @@ if TOKEN:  # who knows it may come under any name; `Access` still refuses foreig
     config.set_option("server.allowedHosts", ["*"])
 
 
+BAR_SECONDS = 5.0
+
+
 def warm_up() -> None:
     """Load what the first pages need, so that the first visitor does not wait for it."""
     try:
@@ -86,7 +89,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         from volbal import jobs  # slow to import: not before the server answers
 
         stop.set()
-        pilots.join()  # a bar that has begun is finished
+        pilots.join(BAR_SECONDS)  # a bar that has begun is finished, a slow Yahoo left alone
         jobs.shutdown()
         running.close()
 
