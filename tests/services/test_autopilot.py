@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -169,6 +170,26 @@ def test_prices_before_a_split_are_those_traded_and_the_split_comes_on_its_day(
     after = positions.find_position(database, number).balance
     assert (after.quantity, after.anchor) == (200, 25)
     assert event_types(database, number).count("split") == 1
+
+
+def test_a_dividend_of_a_split_day_is_paid_for_the_shares_before_the_split(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 4 for 1 and 0.25 a new share on one day: what 50 old shares at 1.00 are paid.
+    plain = series({"2026-01-06": 25.0, "2026-01-07": 24.75}, {"2026-01-07": 4.0})
+    day = pd.DatetimeIndex([pd.Timestamp("2026-01-07")]).as_unit("s")
+    paid = pd.DataFrame({"ex_date": day, "pay_date": day + timedelta(days=9), "amount": [0.25]})
+    history = replace(plain, dividends=paid)
+    monkeypatch.setattr(market_data, "history", lambda *_: history)
+    number = a_pilot(database, "ACME", 100.0, "2026-01-05")
+    autopilot.catch_up(database, number, moment("2026-01-08"))
+    after = positions.find_position(database, number).balance
+    # 50 · 1.00 · 0.75; (100 − 1.00) / 4
+    assert (after.quantity, after.receivable, after.anchor) == (200, 37.5, Decimal("24.75"))
+    (dividend,) = income.list_dividends(database, number)
+    assert (dividend.per_share, dividend.state) == (1, DividendState.ACCRUED)
+    assert trading.list_fills(database, number) == []
+    assert verify.verify(database) == []
 
 
 def test_a_split_recorded_by_hand_is_not_doubled(

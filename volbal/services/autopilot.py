@@ -283,7 +283,7 @@ def bars_after(history: PriceHistory, seen_until: datetime, now: datetime) -> It
 
 
 def _actions(history: PriceHistory) -> list[Action]:
-    """Splits and dividends by day, a split first."""
+    """Splits and dividends by day, a dividend first: it is for the shares of the close before."""
     splits = [
         Action(at.date(), ratio=from_float(SHARES, float(ratio)))
         for at, ratio in zip(history.splits["date"], history.splits["ratio"], strict=True)
@@ -295,11 +295,12 @@ def _actions(history: PriceHistory) -> list[Action]:
             paid["ex_date"], paid["amount"], paid["pay_date"], strict=True
         )
     ]
-    return sorted(splits + dividends, key=lambda one: (one.on, one.ratio is None))
+    return sorted(splits + dividends, key=lambda one: (one.on, one.ratio is not None))
 
 
 def _dividend(history: PriceHistory, ex_on: date, amount: float, pay_at: pd.Timestamp) -> Action:
-    traded = EXACT.multiply(Decimal(repr(amount)), _splits_after(history, ex_on))
+    held_on = ex_on - timedelta(days=1)
+    traded = EXACT.multiply(Decimal(repr(amount)), _splits_after(history, held_on))
     pay_on = ex_on + PAY_LAG if pd.isna(pay_at) else pay_at.date()
     return Action(ex_on, per_share=round_to(PRICE, traded), pay_on=pay_on)
 
