@@ -15,8 +15,7 @@ from volbal.ui import acting, forms, log, tables
 FIELDS = {"from": None, "to": None, "kind": [], "action": [], "position": [], "executed": False}
 PAGE = "page"
 EARLIEST = date(1970, 1, 1)
-NAMED = 8
-"""Choices that a refused filter names."""
+NAMED = 8  # choices that a refused filter names
 
 
 def first_page() -> None:

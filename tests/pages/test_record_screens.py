@@ -80,10 +80,10 @@ def test_a_page_over_broken_records_says_so_and_leaves_the_file(open_page, page:
 
 def test_the_timeline_takes_its_filters_from_the_link(open_page) -> None:
     some()
-    app = open_page("timeline", {"kind": "Evaluation", "position": "KO 1", "to": "2026-01-05"})
+    app = open_page("timeline", {"kind": "Evaluation", "position": "KO #1", "to": "2026-01-05"})
     assert "**1** event" in words(app)
     (line,) = app.expander
-    assert line.label.startswith("10\\:00 **KO 1** :blue-badge[BUY] BUY")
+    assert line.label.startswith("10\\:00 **KO \\#1** :blue-badge[BUY] BUY")
     app.button[0].click().run()
     # opened, announced, evaluated, ordered, filled; accrued, evaluated, ordered, cancelled
     assert "**9** events" in words(app)
@@ -94,7 +94,7 @@ def test_the_timeline_takes_its_filters_from_the_link(open_page) -> None:
     [
         ("kind", "Nonsense", "is not one of Evaluation, "),
         ("action", "buy", "is not one of BUY, SELL, HOLD, SKIP"),
-        ("position", "KO 99", "is not one of KO 1"),
+        ("position", "KO 99", "is not one of KO \\#1"),
         ("from", "03/01/2026", "a date is written as 2026-03-01"),
         ("to", "2999-01-01", "a date is written as 2026-03-01"),
         ("executed", "perhaps", "is not one of true, false"),
@@ -264,10 +264,10 @@ def test_compared_policies_are_their_own_simulations(open_page) -> None:
 
 def test_the_configuration_of_a_position_can_be_compared(open_page) -> None:
     some()
-    app = open_page("compare", {"with": "KO 1"})
+    app = open_page("compare", {"with": "KO #1"})
     assert not app.error
     table = next(one.value for one in app.dataframe if "Metric" in one.value)
-    assert "KO 1" in table
+    assert "KO #1" in table
 
 
 def test_a_link_to_a_policy_that_is_gone_is_explained(open_page) -> None:
@@ -304,4 +304,4 @@ def test_positions_are_compared_on_the_page(open_page) -> None:
     assert not app.exception
     assert not app.error
     table = app.dataframe[0].value.set_index("Position")
-    assert table.loc["KO 1", "Dividends, net"] == "20.71"
+    assert table.loc["KO #1", "Dividends, net"] == "20.71"

@@ -155,4 +155,4 @@ def _facts(title: str, facts: Iterable[tuple[str, object]]) -> str:
 
 def position_text(position_id: int, ticker: str) -> str:
     """How a position is named in a choice and in a link."""
-    return f"{ticker} {position_id}"
+    return f"{ticker} #{position_id}"
