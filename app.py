@@ -37,15 +37,24 @@ if TOKEN:  # who knows it may come under any name; `Access` still refuses foreig
     config.set_option("server.allowedHosts", ["*"])
 
 
+BAR_SECONDS = 5.0
+
+
 def warm_up() -> None:
-    """Load what the first page needs, so that the first visitor does not wait for it."""
+    """Load what the first pages need, so that the first visitor does not wait for it."""
     try:
         import altair  # noqa: F401  slow to import: not before the server answers
-        import pandas  # noqa: F401
+        import PIL.Image  # noqa: F401  draws the page's icon
 
         from volbal.engine import kernel
+        from volbal.services import overview
+        from volbal.ui import cockpit, portfolio  # noqa: F401
 
+        # Once for its imports and caches: calendars, bundled prices, the file's pages.
+        overview.overview(running.database(), datetime.now(UTC))
         kernel.warm_up()
+    except VolbalError:
+        pass  # `open_records` has reported it
     except Exception:
         # The page that needs the missing piece reports it; the server must go on.
         LOG.exception("Warm-up failed")
@@ -84,7 +93,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         from volbal.services import study_runner
 
         stop.set()
-        pilots.join()  # a bar that has begun is finished
+        pilots.join(BAR_SECONDS)  # a bar that has begun is finished, a slow Yahoo left alone
         study_runner.stop()
         jobs.shutdown()
         running.close()

@@ -135,7 +135,7 @@ def draw_form(named: dict[str, int]) -> None:
     with st.form("dividends.announce"):
         grid = st.grid(4, min_column_width=150, gap="small")
         grid.selectbox(
-            "Position", list(named), key="dividends.position", help="Who holds it. Example: KO 1."
+            "Position", list(named), key="dividends.position", help="Who holds it. Example: KO #1."
         )
         grid.number_input(
             "Gross per share",

@@ -194,7 +194,7 @@ def dividend(page: Page, url: str, position_id: int) -> None:
     said(page, "Announce")
     named = page.get_by_role("combobox", name="Position")
     named.click()
-    page.get_by_role("option", name=f"KO {position_id}", exact=True).click()
+    page.get_by_role("option", name=f"KO #{position_id}", exact=True).click()
     page.get_by_role("spinbutton", name="Gross per share").fill("0.5")
     page.get_by_test_id("stDateInputField").first.get_by_role("spinbutton").first.click()
     page.keyboard.type(f"{date.today() - timedelta(days=3):%Y%m%d}")

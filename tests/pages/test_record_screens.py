@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -80,13 +80,48 @@ def test_a_page_over_broken_records_says_so_and_leaves_the_file(open_page, page:
 
 def test_the_timeline_takes_its_filters_from_the_link(open_page) -> None:
     some()
-    app = open_page("timeline", {"kind": "Evaluation", "position": "KO 1", "to": "2026-01-05"})
+    app = open_page("timeline", {"kind": "Evaluation", "position": "KO #1", "to": "2026-01-05"})
     assert "**1** event" in words(app)
     (line,) = app.expander
-    assert line.label.startswith("15\\:00 **KO 1** :blue-badge[BUY] BUY")
+    assert line.label.startswith("10\\:00 **KO \\#1** :blue-badge[BUY] BUY")
     app.button[0].click().run()
     # opened, announced, evaluated, ordered, filled; accrued, evaluated, ordered, cancelled
     assert "**9** events" in words(app)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("kind", "Nonsense", "is not one of Evaluation, "),
+        ("action", "buy", "is not one of BUY, SELL, HOLD, SKIP"),
+        ("position", "KO 99", "is not one of KO \\#1"),
+        ("from", "03/01/2026", "a date is written as 2026-03-01"),
+        ("to", "2999-01-01", "a date is written as 2026-03-01"),
+        ("executed", "perhaps", "is not one of true, false"),
+    ],
+)
+def test_a_filter_in_a_link_that_cannot_be_is_named_and_left_out(
+    open_page, name: str, value: str, said: str
+) -> None:
+    some()
+    app = open_page("timeline", {name: value})
+    assert not app.exception
+    (warning,) = app.warning
+    assert f"The link's {name} “{value}” is left out" in warning.value
+    assert said in warning.value
+    assert "**9** events" in words(app)
+
+
+def test_days_of_the_timeline_are_those_of_new_york(open_page) -> None:
+    some()
+    late = datetime(2026, 1, 8, 2, 30, tzinfo=UTC)  # 21:30 of the 7th in New York
+    positions.deposit(running.database(), 1, 100, late)
+    first, before = timeline.days(date(2026, 1, 7), date(2026, 1, 7))
+    found = timeline.table(running.database(), timeline.LogFilter(first, before))
+    assert "deposit" in list(found["type"])
+    app = open_page("timeline", {"kind": "Deposit"})
+    assert app.expander[0].label.startswith("21\\:30")
+    assert "Wednesday, 7 January 2026" in words(app)
 
 
 def test_executed_is_what_moved_the_book_and_the_decision_behind_a_fill(open_page) -> None:
@@ -229,10 +264,10 @@ def test_compared_policies_are_their_own_simulations(open_page) -> None:
 
 def test_the_configuration_of_a_position_can_be_compared(open_page) -> None:
     some()
-    app = open_page("compare", {"with": "KO 1"})
+    app = open_page("compare", {"with": "KO #1"})
     assert not app.error
     table = next(one.value for one in app.dataframe if "Metric" in one.value)
-    assert "KO 1" in table
+    assert "KO #1" in table
 
 
 def test_a_link_to_a_policy_that_is_gone_is_explained(open_page) -> None:
@@ -269,4 +304,4 @@ def test_positions_are_compared_on_the_page(open_page) -> None:
     assert not app.exception
     assert not app.error
     table = app.dataframe[0].value.set_index("Position")
-    assert table.loc["KO 1", "Dividends, net"] == "20.71"
+    assert table.loc["KO #1", "Dividends, net"] == "20.71"

@@ -1,9 +1,11 @@
 """Paper autopilot: each new bar once, in order, with its splits and dividends; crash-proof."""
 
+import itertools
 import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,13 +13,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from books import contents, event_types, opened
+from yahoo_server import YahooServer, serving
 
 from volbal.domain.configuration import Configuration
 from volbal.domain.dividends import DividendState
 from volbal.domain.policy import Policy
 from volbal.market.model import BASIS, PriceHistory, Provenance
+from volbal.market.yahoo import YahooPrices, YahooSettings
 from volbal.services import autopilot, income, market_data, positions, trading, verify
 from volbal.services.autopilot import CaughtUp, bars_after
+from volbal.storage import records
 from volbal.storage.database import Database
 
 ROOT = Path(__file__).parents[2]
@@ -167,6 +172,26 @@ def test_prices_before_a_split_are_those_traded_and_the_split_comes_on_its_day(
     assert event_types(database, number).count("split") == 1
 
 
+def test_a_dividend_of_a_split_day_is_paid_for_the_shares_before_the_split(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 4 for 1 and 0.25 a new share on one day: what 50 old shares at 1.00 are paid.
+    plain = series({"2026-01-06": 25.0, "2026-01-07": 24.75}, {"2026-01-07": 4.0})
+    day = pd.DatetimeIndex([pd.Timestamp("2026-01-07")]).as_unit("s")
+    paid = pd.DataFrame({"ex_date": day, "pay_date": day + timedelta(days=9), "amount": [0.25]})
+    history = replace(plain, dividends=paid)
+    monkeypatch.setattr(market_data, "history", lambda *_: history)
+    number = a_pilot(database, "ACME", 100.0, "2026-01-05")
+    autopilot.catch_up(database, number, moment("2026-01-08"))
+    after = positions.find_position(database, number).balance
+    # 50 · 1.00 · 0.75; (100 − 1.00) / 4
+    assert (after.quantity, after.receivable, after.anchor) == (200, 37.5, Decimal("24.75"))
+    (dividend,) = income.list_dividends(database, number)
+    assert (dividend.per_share, dividend.state) == (1, DividendState.ACCRUED)
+    assert trading.list_fills(database, number) == []
+    assert verify.verify(database) == []
+
+
 def test_a_split_recorded_by_hand_is_not_doubled(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +256,77 @@ def test_a_server_that_ends_stops_it_between_two_bars(
     autopilot.watch(stop, ends_meanwhile)
     assert event_types(database, number).count("evaluation") == 1
     assert autopilot.catch_up(database, number, moment("2014-06-30")).bars == 82
+
+
+def fetched(moments: list[datetime], server: YahooServer, database: Database) -> list[int]:
+    """What `watch` asked of Yahoo in a pass at each of the moments, in requests."""
+    counts = []
+
+    class Passes(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            counts.append(server.asked("/KO"))
+            if len(counts) == len(moments):
+                self.set()
+            return self.is_set()
+
+    autopilot.watch(Passes(), lambda: moments[len(counts)])
+    return [after - before for before, after in itertools.pairwise([0, *counts])]
+
+
+def evaluated_on(database: Database) -> list[str]:
+    """Days of the evaluations, in the order in which they were recorded."""
+    events = reversed(positions.events(database, 1))
+    return [f"{one.happened_at:%m-%d}" for one in events if one.type == "evaluation"]
+
+
+def test_new_closes_are_fetched_when_a_session_has_finished_and_missed_days_come_in_order_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = moment("2014-12-19")
+    with serving(lambda: now) as server:
+        yahoo = YahooPrices(YahooSettings(server.url, timeout=5.0), lambda: now)
+        monkeypatch.setattr(market_data, "yahoo", lambda: yahoo)
+        monkeypatch.setattr(autopilot.running, "database", lambda: database)
+        market_data.refresh(database, yahoo, "KO", "1d", now)
+        a_pilot(database, "KO", 42.0, "2014-12-19")
+
+        now = moment("2014-12-22")
+        server.requests.clear()
+        noon = datetime.fromisoformat("2014-12-23T17:00:00+00:00")
+        asked = fetched([now, now, noon], server, database)
+        assert asked[0] > 0
+        assert asked[1:] == [0, 0]
+        assert evaluated_on(database) == ["12-22"]
+
+        # Two days without a network, then Christmas, a Friday and a weekend: asked once an hour.
+        server.failure, now = "error", moment("2014-12-24")
+        server.requests.clear()
+        asked = fetched(
+            [now, now + timedelta(minutes=5), now + timedelta(hours=1)], server, database
+        )
+        assert asked[0] > 0
+        assert asked[1] == 0
+        assert asked[2] > 0
+        assert evaluated_on(database) == ["12-22"]
+        server.failure, now = None, moment("2014-12-29")
+        fetched([now, now], server, database)
+    assert evaluated_on(database) == ["12-22", "12-23", "12-24", "12-26", "12-29"]
+    closes = market_data.history(database, "KO").bars["close"]
+    for fill in trading.list_fills(database, 1):
+        assert float(fill.execution.price) == closes[pd.Timestamp(fill.filled_at.date())]
+    assert verify.verify(database) == []
+
+
+def test_nobody_asks_for_the_sample_or_for_one_that_is_switched_off(database: Database) -> None:
+    now = moment("2026-01-08")
+    number = a_pilot(database, "KO", 60.0, "2026-01-05")
+    assert autopilot.waiting(database, now) == ["KO"]
+    autopilot.switch(database, number, False, now)
+    assert autopilot.waiting(database, now) == []
+    autopilot.switch(database, number, True, now)
+    with database.write() as connection:
+        records.insert_sample(connection, number)
+    assert autopilot.waiting(database, now) == []
 
 
 CHILD = """

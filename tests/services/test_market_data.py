@@ -29,6 +29,7 @@ from volbal.market.yahoo import (
 from volbal.services import market_data, price_import, trading
 from volbal.services.market_data import history, latest_price, refresh, refresh_quote
 from volbal.storage.database import Database
+from volbal.storage.rows import StoredClose
 
 MONDAY = datetime(2014, 12, 22, 23, 0, tzinfo=UTC)
 NEW_YEAR = datetime(2015, 1, 1, 16, 0, tzinfo=UTC)
@@ -377,3 +378,11 @@ def test_the_process_asks_the_server_that_the_environment_names(monkeypatch, ser
     upcoming = market_data.upcoming_dividend(yahoo, "ko")
     assert (upcoming.ex_on, upcoming.pay_on) == (date(2015, 3, 12), date(2015, 4, 1))
     assert Settings.from_environment().yahoo_url == server.url
+
+
+def test_a_stored_close_is_stamped_by_the_exchange_it_comes_from():
+    friday = date(2026, 1, 9)
+    for exchange, closed in (("JPX", "06:30"), ("LSE", "16:30"), ("NYQ", "21:00")):
+        seen = market_data.newest("X", None, StoredClose(friday, 10.0, "Yahoo", exchange), NEW_YEAR)
+        assert seen is not None
+        assert f"{seen.made_at.astimezone(UTC):%Y-%m-%d %H:%M}" == f"2026-01-09 {closed}"

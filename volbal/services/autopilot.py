@@ -2,7 +2,8 @@
 
 No broker is involved: its orders fill at the close that the rule saw, as ordinary orders with
 ordinary keys. A bar is one transaction, its splits and dividends included, so a crash in the
-middle leaves it done or not begun, and two that catch up at once do it once.
+middle leaves it done or not begun, and two that catch up at once do it once. New closes are asked
+for by `watch`, once a session has finished; the sample stays with the prices it came with.
 
 Bars are adjusted for splits; a ledger is not. So prices and dividends are taken back to what was
 traded on their day, and a split is recorded on its own day.
@@ -12,7 +13,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -24,7 +25,7 @@ from volbal.domain.orders import Execution
 from volbal.domain.quotes import Quote
 from volbal.domain.wording import price
 from volbal.errors import PriceUnavailable, VolbalError
-from volbal.market.model import PriceHistory
+from volbal.market.model import DAILY, PriceHistory
 from volbal.market.sessions import EXCHANGE, SESSION_CLOSES
 from volbal.services import book, income, market_data, positions, running, trading
 from volbal.storage import records
@@ -38,6 +39,11 @@ PAY_LAG: Final = timedelta(days=21)
 """From the ex-date to the pay date where the prices do not know it: an assumption."""
 
 WATCH_SECONDS: Final = 300.0
+
+ASK_AGAIN: Final = timedelta(hours=1)
+"""How long a symbol is left alone after its closes were asked for, whatever came of it."""
+
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 Progress = Callable[[int, int], None]
 
@@ -153,8 +159,29 @@ def catch_up_all(
     return found
 
 
+def waiting(database: Database, now: datetime) -> list[str]:
+    """Symbols of autopilots that are on whose prices lack a finished session; not the sample's."""
+    with database.read() as connection:
+        on = {one.position_id for one in records.running_autopilots(connection)}
+        mine = on - records.samples(connection).keys()
+        symbols = {
+            one.ticker for one in records.all_positions(connection) if one.position_id in mine
+        }
+    return [one for one in sorted(symbols) if market_data.is_behind(database, one, now)]
+
+
+def fetch(database: Database, symbol: str, now: datetime) -> str:
+    """Ask Yahoo for the closes of `symbol` that are not here yet; says what came of it."""
+    try:
+        return market_data.refresh(database, market_data.yahoo(), symbol, DAILY, now).sentence
+    except VolbalError as error:
+        LOG.warning("No new closes of %s for its autopilot. %s", symbol, error)
+        return f"{error} The closes that are here go on being used."
+
+
 def watch(stop: threading.Event, now: Callable[[], datetime]) -> None:
-    """Catch up whenever there are new bars, until `stop` is set; asks no network."""
+    """Ask for new closes and catch up whenever there are some, until `stop` is set."""
+    asked: dict[str, datetime] = {}
 
     def go_on(_: int, __: int) -> None:
         if stop.is_set():
@@ -162,7 +189,12 @@ def watch(stop: threading.Event, now: Callable[[], datetime]) -> None:
 
     while not stop.is_set():
         try:
-            catch_up_all(running.database(), now(), go_on)
+            database, moment = running.database(), now()
+            for symbol in waiting(database, moment):
+                if not stop.is_set() and moment - asked.get(symbol, LONG_AGO) >= ASK_AGAIN:
+                    asked[symbol] = moment
+                    fetch(database, symbol, moment)
+            catch_up_all(database, moment, go_on)
         except VolbalError as error:
             LOG.warning("The autopilots wait. %s", error)
         except _Stopped:
@@ -251,7 +283,7 @@ def bars_after(history: PriceHistory, seen_until: datetime, now: datetime) -> It
 
 
 def _actions(history: PriceHistory) -> list[Action]:
-    """Splits and dividends by day, a split first."""
+    """Splits and dividends by day, a dividend first: it is for the shares of the close before."""
     splits = [
         Action(at.date(), ratio=from_float(SHARES, float(ratio)))
         for at, ratio in zip(history.splits["date"], history.splits["ratio"], strict=True)
@@ -263,11 +295,12 @@ def _actions(history: PriceHistory) -> list[Action]:
             paid["ex_date"], paid["amount"], paid["pay_date"], strict=True
         )
     ]
-    return sorted(splits + dividends, key=lambda one: (one.on, one.ratio is None))
+    return sorted(splits + dividends, key=lambda one: (one.on, one.ratio is not None))
 
 
 def _dividend(history: PriceHistory, ex_on: date, amount: float, pay_at: pd.Timestamp) -> Action:
-    traded = EXACT.multiply(Decimal(repr(amount)), _splits_after(history, ex_on))
+    held_on = ex_on - timedelta(days=1)
+    traded = EXACT.multiply(Decimal(repr(amount)), _splits_after(history, held_on))
     pay_on = ex_on + PAY_LAG if pd.isna(pay_at) else pay_at.date()
     return Action(ex_on, per_share=round_to(PRICE, traded), pay_on=pay_on)
 

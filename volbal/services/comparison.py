@@ -29,7 +29,7 @@ def policies(database: Database) -> dict[str, Policy]:
             **PRESETS,
             **records.presets(connection),
             **{
-                f"{one.ticker} {one.position_id}": one.configuration.policy
+                f"{one.ticker} #{one.position_id}": one.configuration.policy
                 for one in positions
                 if one.balance.is_open
             },

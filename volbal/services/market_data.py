@@ -111,6 +111,18 @@ def fallback(database: Database, symbol: str, interval: str, today: date) -> str
     )
 
 
+def is_behind(database: Database, symbol: str, now: datetime) -> bool:
+    """May there be a daily close that is not here yet: did a session finish since the last one?"""
+    try:
+        known = history(database, symbol)
+    except PriceUnavailable:
+        return True
+    calendar = calendar_for(known)
+    if calendar is None or not calendar.knows(calendar.date_of(now)):
+        return known.last_date < now.date()
+    return known.last_date < calendar.last_finished(now)
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """What one series has. fetched_at: None for bundled prices.
@@ -280,7 +292,8 @@ def newest(
     told = None
     if close is not None:
         origin = f"stored, {close.source}"
-        told = _close(symbol, close.close, close.on, calendar_of(), origin, now)
+        calendar = calendar_of(close.exchange or NEW_YORK)
+        told = _close(symbol, close.close, close.on, calendar, origin, now)
     return _newest(symbol, quote, told, now)
 
 

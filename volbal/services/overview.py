@@ -194,8 +194,8 @@ def _row(connection: Connection, position: Position, facts: _Facts, now: datetim
     open_orders = tuple(facts.open_orders.get(number, ()))
     dividends = tuple(facts.dividends.get(number, ()))
     quote, decision = newest_quote(position, facts.prices.get(position.ticker)), None
+    found = position
     if quote is not None and position.balance.is_open:
-        found = position
         if any(_is_due(one, exchange_date(now)) for one in dividends):
             found = trading.worked_off(connection, position, quote, now)
         circumstances = Circumstances(now, facts.orders_today.get(number, 0), bool(open_orders))
@@ -204,7 +204,7 @@ def _row(connection: Connection, position: Position, facts: _Facts, now: datetim
         position,
         quote,
         decision,
-        *next_rungs(position, now),
+        *next_rungs(found, now),
         open_orders,
         performance(valuations),
         tuple(float(one.equity) for one in valuations[-TRAIL:] if one.equity is not None),

@@ -1,11 +1,12 @@
 """The "why" log as people read it: filtered, page by page, and whole for a file."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
 import pandas as pd
 
+from volbal.market.sessions import EXCHANGE
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.rows import LogFilter, LogLine
@@ -41,10 +42,10 @@ class Choices:
 
 
 def days(first: date | None, last: date | None) -> tuple[datetime | None, datetime | None]:
-    """`since` and `before` of a filter for whole days of UTC, both included."""
+    """`since` and `before` of a filter for whole days of New York, both included."""
     return (
-        None if first is None else datetime.combine(first, time(), UTC),
-        None if last is None else datetime.combine(last, time(), UTC) + timedelta(days=1),
+        None if first is None else datetime.combine(first, time(), EXCHANGE),
+        None if last is None else datetime.combine(last + timedelta(days=1), time(), EXCHANGE),
     )
 
 

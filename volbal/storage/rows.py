@@ -90,11 +90,12 @@ class StoredSeries:
 
 @dataclass(frozen=True, slots=True)
 class StoredClose:
-    """The last stored daily close of a symbol, and who gave the series."""
+    """The last stored daily close of a symbol, who gave the series, and where it trades."""
 
     on: date
     close: float
     source: str
+    exchange: str | None
 
 
 @dataclass(frozen=True, slots=True)

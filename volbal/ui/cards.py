@@ -75,7 +75,8 @@ def _gauge(row: Row) -> str:
     decision, policy = row.decision, row.position.configuration.policy
     if decision is None or decision.distance is None or decision.anchor is None:
         return f'<div><div class="vb-small">{escape(_first_step(row))}</div></div>'
-    buy, sell = price(decision.buy_level or 0), price(decision.sell_level or 0)
+    buy = price(row.next_down.limit if row.next_down else decision.buy_level or 0)
+    sell = price(row.next_up.limit if row.next_up else decision.sell_level or 0)
     anchor = price(decision.anchor)
     told = (
         f"Price {price(decision.price)}, {percent_change(decision.distance)} from the anchor "

@@ -340,7 +340,9 @@ def _autopilot(database: Database, row: Row, now: datetime) -> None:
     position = row.position
     st.markdown(
         "On paper, the position evaluates every new daily close, submits what the rule says and "
-        "fills it at the close it saw. **No broker is involved**; every step is in the timeline."
+        "fills it at the close it saw. **No broker is involved**; every step is in the timeline. "
+        "While it is on, volbal asks Yahoo for the close of each finished session by itself; the "
+        "sample keeps to the prices it came with."
     )
     if not position.balance.is_open:
         st.info("The position is archived.")
@@ -358,15 +360,30 @@ def _autopilot(database: Database, row: Row, now: datetime) -> None:
     )
     if known is None or not is_on:
         return
-    st.caption(f"Bars that closed by {known.seen_until:%Y-%m-%d %H:%M} UTC are done.")
+    _show_waiting(database, row, known.seen_until, now)
+
+
+def _show_waiting(database: Database, row: Row, seen_until: datetime, now: datetime) -> None:
+    """Bars that the autopilot has not seen yet, and the button that has them looked at now."""
+    position = row.position
+    st.caption(f"Bars that closed by {seen_until:%Y-%m-%d %H:%M} UTC are done.")
     try:
-        waiting = len(autopilot.missed(database, position.position_id, now))
+        bars = len(autopilot.missed(database, position.position_id, now))
     except PriceUnavailable as error:
         st.warning(str(error), icon=":material/cloud_off:")
+        bars = 0
+    if bars:
+        if st.button(f"Catch up on {bars:,} bars", type="primary", icon=":material/fast_forward:"):
+            _catch_up(database, position.position_id)
         return
-    if not waiting:
-        st.caption("There is no newer bar. New ones are looked for every five minutes.")
-    elif st.button(f"Catch up on {waiting:,} bars", type="primary", icon=":material/fast_forward:"):
+    st.caption("There is no newer bar here.")
+    if not row.is_sample and st.button(
+        "Ask for new closes now",
+        icon=":material/cloud_download:",
+        help="Fetches them from Yahoo and catches up. Example: after a week offline.",
+    ):
+        with st.spinner(f"Asking for {position.ticker}", show_time=True):
+            acting.say("success", autopilot.fetch(database, position.ticker, now))
         _catch_up(database, position.position_id)
 
 
@@ -381,8 +398,13 @@ def _catch_up(database: Database, position_id: int) -> None:
     def show(done: int, of: int) -> None:
         bar.progress(done / of, f"{done:,} of {of:,} bars")
 
-    done = autopilot.catch_up(database, position_id, acting.now(), show)
-    if done.stopped:
-        acting.say("error", done.stopped)
-    acting.say("success", f"{done.bars:,} bars looked at, {done.orders:,} orders filled on paper.")
+    try:
+        done = autopilot.catch_up(database, position_id, acting.now(), show)
+    except PriceUnavailable as error:
+        acting.say("error", str(error))
+    else:
+        if done.stopped:
+            acting.say("error", done.stopped)
+        told = f"{done.bars:,} bars looked at, {done.orders:,} orders filled on paper."
+        acting.say("success", told)
     st.rerun()

@@ -9,6 +9,7 @@ import streamlit as st
 
 from volbal.domain.wording import duration, money, percent, percent_change, price, shares
 from volbal.formatting import UNDEFINED, value_text
+from volbal.market.sessions import EXCHANGE, exchange_date
 from volbal.services.timeline import LogLine, LogPage
 
 ICONS = {
@@ -85,8 +86,8 @@ def draw(page: LogPage) -> None:
     """The lines of a page under their days."""
     day = None
     for line in page.lines:
-        if line.happened_at.date() != day:
-            day = line.happened_at.date()
+        if exchange_date(line.happened_at) != day:
+            day = exchange_date(line.happened_at)
             st.markdown(f"**{day:%A}, {day.day} {day:%B %Y}**")
         with st.expander(_title(line), icon=f":material/{ICONS.get(line.type, 'history')}:"):
             numbers = page.decisions.get(line.decision_id or 0, {})
@@ -97,7 +98,8 @@ def draw(page: LogPage) -> None:
 def _title(line: LogLine) -> str:
     action = f":{COLOURS[line.action]}-badge[{line.action}] " if line.action in COLOURS else ""
     position = plain(position_text(line.position_id, line.ticker))
-    return f"{line.happened_at:%H\\:%M} **{position}** {action}{plain(line.sentence)}"
+    at = line.happened_at.astimezone(EXCHANGE)
+    return f"{at:%H\\:%M} **{position}** {action}{plain(line.sentence)}"
 
 
 def details(line: LogLine, numbers: Mapping[str, Any]) -> str:
@@ -106,6 +108,7 @@ def details(line: LogLine, numbers: Mapping[str, Any]) -> str:
         "Event": line.event_id,
         "Kind": kind_text(line.type),
         "Position": f"{line.position_id} ({line.ticker})",
+        "Time": f"{line.happened_at.astimezone(EXCHANGE):%Y-%m-%d %H:%M:%S %Z}",
         "Time, UTC": f"{line.happened_at:%Y-%m-%d %H:%M:%S}",
     }
     told = (
@@ -152,4 +155,4 @@ def _facts(title: str, facts: Iterable[tuple[str, object]]) -> str:
 
 def position_text(position_id: int, ticker: str) -> str:
     """How a position is named in a choice and in a link."""
-    return f"{ticker} {position_id}"
+    return f"{ticker} #{position_id}"

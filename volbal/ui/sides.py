@@ -93,7 +93,7 @@ def positions(found: PositionsCompared) -> None:
     grid = st.grid(len(found.sides), min_column_width=140, gap="xsmall")
     for side in found.sides:
         grid.metric(
-            f"{side.ticker} {side.position_id}",
+            f"{side.ticker} #{side.position_id}",
             _ratio(side.time_weighted),
             _ratio(side.stock),
             delta_color="off",
@@ -105,7 +105,7 @@ def positions(found: PositionsCompared) -> None:
     value_chart(found.curves, "Growth of 1", "compare-growth", "%.4f")
     rows = [
         {
-            "Position": f"{side.ticker} {side.position_id}",
+            "Position": f"{side.ticker} #{side.position_id}",
             "Return": _ratio(side.time_weighted),
             "Stock": _ratio(side.stock),
             "Excess": _ratio(side.excess),

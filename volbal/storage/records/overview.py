@@ -96,13 +96,17 @@ def every_last_close(connection: Connection) -> dict[str, StoredClose]:
     """The last stored daily close of each symbol."""
     rows = connection.execute(
         """
-        select b.symbol, max(b.starts_at), arg_max(b.close, b.starts_at), any_value(s.source)
+        select b.symbol, max(b.starts_at), arg_max(b.close, b.starts_at), any_value(s.source),
+            any_value(s.exchange)
         from bars as b join price_series as s using (symbol, interval)
         where b.interval = '1d'
         group by b.symbol
         """
     ).fetchall()
-    return {symbol: StoredClose(at.date(), close, source) for symbol, at, close, source in rows}
+    return {
+        symbol: StoredClose(at.date(), close, source, exchange)
+        for symbol, at, close, source, exchange in rows
+    }
 
 
 def _quote(row: Row) -> StoredQuote:
