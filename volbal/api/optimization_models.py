@@ -217,19 +217,23 @@ class Criteria(BaseModel):
     )
 
 
+EXAMPLE: Final[Mapping[str, Any]] = {
+    "name": "AAPL volatility strategy",
+    "ticker": "AAPL",
+    "start_date": "2015-01-02",
+    "end_date": "2020-12-31",
+    "parameter_ranges": {
+        "trigger_threshold": {"min_value": 0.01, "max_value": 0.05, "step_size": 0.01},
+        "rebalance_ratio": {"min_value": 1, "max_value": 3, "step_size": 0.5},
+    },
+    "optimization_criteria": {"primary_metric": "sharpe_ratio"},
+}
+
+
 class NewStudy(BaseModel):
     """A study: one stock, a grid of parameters, and what is good. Other fields are ignored."""
 
-    model_config = body_like(
-        name="AAPL volatility strategy",
-        ticker="AAPL",
-        start_date="2015-01-02",
-        end_date="2020-12-31",
-        parameter_ranges={
-            "trigger_threshold": {"min_value": 0.01, "max_value": 0.05, "step_size": 0.01}
-        },
-        optimization_criteria={"primary_metric": "excess_return"},
-    )
+    model_config = body_like(**EXAMPLE)
 
     name: StrictStr = Field(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")
     ticker: StrictStr = Field(min_length=1, max_length=40, pattern=r"\S")
@@ -285,7 +289,23 @@ class SentCriteria(BaseModel):
 class StudyAnswer(BaseModel):
     """A study: its request as it was sent, and what became of it."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": 1,
+                    "status": "draft",
+                    "total_combinations": 25,
+                    "grid_combinations": 25,
+                    "sampled": False,
+                    "created_at": "2026-01-05T15:00:00Z",
+                    "evidence": [],
+                    **EXAMPLE,
+                }
+            ]
+        },
+    )
 
     id: int
     status: State
