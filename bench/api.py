@@ -23,7 +23,7 @@ import httpx
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from e2e.conftest import free_port, wait_until_healthy
+from e2e.conftest import served
 
 POSITIONS = 20
 SHARES, CASH, PRICE = 10**6, 10**8, 100
@@ -159,29 +159,12 @@ def verified(environment: dict[str, str]) -> bool:
 
 def main(clients: str = "200", seconds: str = "60") -> int:
     folder = Path(tempfile.mkdtemp())
-    records, port, log = folder / "volbal.duckdb", free_port(), folder / "server.log"
-    environment = os.environ | {"VOLBAL_DB": str(records)}
-    options = ["--server.port", str(port), "--server.headless", "true"]
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", *options],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=output,
-        ) as server,
-    ):
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until_healthy(url, server, log)
-            told = asyncio.run(load(url, int(clients), float(seconds)))
-        finally:
-            server.terminate()
-            server.wait(60)
-            print(log.read_text(encoding="utf-8")[-2000:])
+    records = folder / "volbal.duckdb"
+    with served(records) as url:
+        told = asyncio.run(load(url, int(clients), float(seconds)))
+    print((folder / "server.log").read_text(encoding="utf-8")[-2000:])
     agreed = audited(told, records)
-    return 0 if verified(environment) and agreed else 1
+    return 0 if verified(os.environ | {"VOLBAL_DB": str(records)}) and agreed else 1
 
 
 if __name__ == "__main__":

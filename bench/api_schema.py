@@ -7,7 +7,6 @@ that money has at most 6 decimals or that one guardrail lies below the other. En
 schemathesis's exit code.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,9 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import httpx
-from e2e.conftest import free_port, wait_until_healthy
+from e2e.conftest import served
+
+from volbal.api.optimization_models import EXAMPLE
 
 CONFIG = """
 [checks.positive_data_acceptance]
@@ -37,19 +38,6 @@ parameters = { position_id = 2 }
 """What everything else is asked about is not taken away."""
 
 
-STUDY = {
-    "name": "A study",
-    "ticker": "AAPL",
-    "start_date": "2015-01-02",
-    "end_date": "2020-12-31",
-    "parameter_ranges": {
-        "trigger_threshold": {"min_value": 0.01, "max_value": 0.05, "step_size": 0.01},
-        "rebalance_ratio": {"min_value": 1.0, "max_value": 3.0, "step_size": 0.5},
-    },
-    "optimization_criteria": {"primary_metric": "sharpe_ratio"},
-}
-
-
 def prepare(url: str) -> None:
     """One of everything, so that requests for number 1 find it."""
     with httpx.Client(base_url=url, timeout=60) as client:
@@ -60,8 +48,8 @@ def prepare(url: str) -> None:
             ("/v1/positions/1/orders", {"side": "BUY", "qty": 10}),
             ("/v1/positions/1/dividends", {"ex_on": "2026-01-02", "per_share": 0.5}),
             ("/v1/positions/1/evaluate", {"price": 100}),
-            ("/v1/optimization/configs", STUDY),
-            ("/v1/optimization/configs", STUDY),
+            ("/v1/optimization/configs", EXAMPLE),
+            ("/v1/optimization/configs", EXAMPLE),
             ("/v1/optimization/configs/1/start", None),
         ]
         for step, (path, body) in enumerate(steps):
@@ -72,32 +60,14 @@ def prepare(url: str) -> None:
 def main(examples: str) -> int:
     folder = Path(tempfile.mkdtemp())
     (folder / "schemathesis.toml").write_text(CONFIG, encoding="utf-8")
-    port, log = free_port(), folder / "server.log"
-    options = ["--server.port", str(port), "--server.headless", "true"]
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", *options],
-            cwd=ROOT,
-            env=os.environ | {"VOLBAL_DB": str(folder / "volbal.duckdb")},
-            stdout=output,
-            stderr=output,
-        ) as server,
-    ):
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until_healthy(url, server, log)
-            prepare(url)
-            command = ["--config-file", str(folder / "schemathesis.toml"), "run"]
-            cases = ["--checks", "all", "--max-examples", examples, "--seed", "7"]
-            program = str(Path(sys.executable).with_name("schemathesis"))
-            return subprocess.run(
-                [program, *command, f"{url}/openapi.json", *cases], check=False
-            ).returncode
-        finally:
-            server.terminate()
-            server.wait(30)
-            print(log.read_text(encoding="utf-8")[-3000:])
+    program = str(Path(sys.executable).with_name("schemathesis"))
+    command = [program, "--config-file", str(folder / "schemathesis.toml"), "run"]
+    cases = ["--checks", "all", "--max-examples", examples, "--seed", "7"]
+    with served(folder / "volbal.duckdb") as url:
+        prepare(url)
+        code = subprocess.run([*command, f"{url}/openapi.json", *cases], check=False).returncode
+    print((folder / "server.log").read_text(encoding="utf-8")[-3000:])
+    return code
 
 
 if __name__ == "__main__":

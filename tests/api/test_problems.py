@@ -11,23 +11,13 @@ import pytest
 
 from volbal import errors
 from volbal.api import ledger, problems
+from volbal.api.optimization_models import EXAMPLE
 from volbal.domain.ledger import Refused
 from volbal.errors import InvalidInput, PriceUnavailable, VolbalError
 from volbal.market.yahoo import RateLimited
 from volbal.services import positions
 
 from .conftest import Asker, told
-
-STUDY = {
-    "name": "A study",
-    "ticker": "AAPL",
-    "start_date": "2015-01-02",
-    "end_date": "2015-12-31",
-    "parameter_ranges": {
-        "rebalance_ratio": {"min_value": 1, "max_value": 2, "step_size": 1},
-    },
-    "optimization_criteria": {"primary_metric": "sharpe_ratio"},
-}
 
 
 def subclasses(kind: type[VolbalError]) -> Iterator[type[VolbalError]]:
@@ -104,7 +94,7 @@ def test_a_file_that_another_program_holds_is_a_503_with_retry_after(
         assert other.stdout is not None
         other.stdout.readline()
         deposited = ask("POST", f"/v1/positions/{a_position}/deposit", json={"amount": 1})
-        saved = ask("POST", "/v1/optimization/configs", json=STUDY)
+        saved = ask("POST", "/v1/optimization/configs", json=EXAMPLE)
         other.stdin.close()
         other.wait(20)
     for response in (deposited, saved):
