@@ -50,14 +50,6 @@ def axis_expression(metric: Metric) -> str:
     return "format(datum.value, ',~r')"
 
 
-def value_expression(metric: Metric, column: str) -> str:
-    """The Vega expression that writes a row's value of a metric as `metric_text` does."""
-    digits = {"ratio": 2, "money": 2, "count": 0, "days": 1}.get(metric.unit, 3)
-    scale, unit = ("* 100", " + ' %'") if metric.unit == "ratio" else ("", "")
-    value = f"datum['{column}']"
-    return f"isValid({value}) ? format({value}{scale}, ',.{digits}f'){unit} : '{UNDEFINED}'"
-
-
 def metric_text(metric: Metric, value: float) -> str:
     """A metric's value in its unit."""
     match metric.unit:

@@ -329,6 +329,21 @@ def test_a_split_study_ranks_on_its_select_part_and_opens_its_vault_once(
     assert not [one for one in app.button if one.key == "optimize-vault"]
 
 
+def test_a_cell_whose_prices_have_changed_keeps_its_figures_without_a_simulation(
+    open_study: Callable[..., AppTest], database: running.Database
+) -> None:
+    with database.write() as connection:
+        connection.execute(
+            "update studies set prices = replace(prices::varchar, ?, ?) where study_id = ?",
+            ['"fingerprint":', '"fingerprint": "other", "before":', ONE],
+        )
+    app = open_study(ONE, cell=2)
+    assert "cannot be simulated again" in app.error[0].value
+    metrics = app.dataframe[0].value.set_index("Metric")["Value"]
+    told = study_results.cell(database, ONE, 2).metrics["cagr"]
+    assert metrics["Annual return (CAGR) ↑"] == metric_text(METRIC["cagr"], told)
+
+
 def test_a_policy_is_applied_to_a_position_after_its_differences_were_shown(
     open_study: Callable[..., AppTest], database: running.Database
 ) -> None:
@@ -413,7 +428,7 @@ def test_rejected_cells_do_not_set_the_colours() -> None:
         }
     )
     axes = study_charts.Axis("X", ["1", "2", "3"]), study_charts.Axis("Y", ["1"])
-    drawn = study_charts.heatmap(cells, *axes, METRIC["excess_return"], {}).to_dict()
+    drawn = study_charts.heatmap(cells, *axes, METRIC["excess_return"], []).to_dict()
     (colour,) = [
         layer["encoding"]["color"]
         for layer in drawn["layer"]

@@ -32,11 +32,10 @@ def draw(looked: Looked, cell: CellResult, title: str, columns: int = 2) -> Simu
     if cell.status == "invalid":
         st.warning(why_invalid(looked, cell.cell_id), icon=":material/block:")
         return None
-    outcome = kept(looked, simulated, cell.cell_id, _symbol_input(looked))
-    components.headline(outcome, columns=columns)
-    components.show_bracket(outcome)
+    outcome = _show_simulation(looked, cell.cell_id, columns)
     with st.container(horizontal=True, vertical_alignment="center"):
-        _link(outcome)
+        if outcome is not None:
+            _link(outcome)
         if st.button(
             "Apply to a position",
             key=f"{looked.page}-apply",
@@ -46,6 +45,18 @@ def draw(looked: Looked, cell: CellResult, title: str, columns: int = 2) -> Simu
             _apply_to_position(looked, cell)
     with st.expander("All metrics of this cell"):
         _show_metrics(looked, cell)
+    return outcome
+
+
+def _show_simulation(looked: Looked, cell_id: int, columns: int) -> Simulation | None:
+    """The headline of the full simulation; where the prices are others now, only why."""
+    try:
+        outcome = kept(looked, simulated, cell_id, _symbol_input(looked))
+    except VolbalError as error:
+        st.error(f"It cannot be simulated again: {error}", icon=":material/error:")
+        return None
+    components.headline(outcome, columns=columns)
+    components.show_bracket(outcome)
     return outcome
 
 

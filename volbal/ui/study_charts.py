@@ -1,10 +1,10 @@
 """Charts of a study: a frame in, a chart out. Blue is good, whichever way a metric counts.
 
-hints: title to the Vega expression that writes its text for a row, under the pointer.
+hints: columns of text that stand under the pointer, each by its name.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -97,16 +97,16 @@ def heatmap(
     x_axis: Axis,
     y_axis: Axis,
     metric: Metric,
-    hints: Mapping[str, str],
+    hints: Sequence[str],
     chosen: int | None = None,
     height: int = 460,
 ) -> Chart:
     """One rectangle per cell; rejected ones dimmed, invalid ones hatched, three kinds marked.
 
     cells: columns x, y (text), value, label, cell_id, kind (shown, undefined, invalid), opacity,
-    best, default (bool) and those that `hints` read. Selection parameter: "cell", with cell_id;
-    the browser frames what it selects, so that a click needs no other chart. chosen: what is
-    selected to begin with.
+    best, default (bool) and `hints`. Selection parameter: "cell", with cell_id; the browser
+    frames what it selects, so that a click needs no other chart. chosen: what is selected to
+    begin with.
     """
     axis = alt.Axis(
         labelAngle=0, labelOverlap=True, labelFlush=False, domain=False, ticks=False, grid=False
@@ -137,7 +137,7 @@ def heatmap(
     click = _click("cell", chosen)
     rects = (
         alt.Chart(shown)
-        .mark_rect(cursor="pointer")
+        .mark_rect(cursor="pointer", aria=False)  # the chart has a text; 10,000 take a while
         .encode(x=x, y=y, color=colour, opacity=faded, tooltip=told)
         .add_params(click)
     )
@@ -149,14 +149,14 @@ def heatmap(
     layers += [
         *_outline(cells[cells["best"]], x, y, [4, 3]),
         *_dots(cells[cells["default"]], x, y),
-        *(frame.transform_filter(click) for frame in _outline(cells, x, y, [])),
+        alt.layer(*_outline(cells, x, y, [])).transform_filter(click),
     ]
     return alt.layer(*layers).properties(height=height)
 
 
-def _told(hints: Mapping[str, str]) -> Any:
-    """All hints as one, so that their texts are written where the pointer rests."""
-    pairs = ", ".join(f"{json.dumps(title)}: {text}" for title, text in hints.items())
+def _told(hints: Sequence[str]) -> Any:
+    """The columns as they are: formatting 10,000 of them would take the browser a second."""
+    pairs = ", ".join(f"{json.dumps(name)}: datum[{json.dumps(name)}]" for name in hints)
     return alt.value(alt.ExprRef(f"{{{pairs}}}"))
 
 
@@ -264,7 +264,7 @@ def line(
     cells: pd.DataFrame,
     x_axis: Axis,
     metric: Metric,
-    hints: Mapping[str, str],
+    hints: Sequence[str],
     numeric: bool,
     height: int = 400,
 ) -> Chart:
@@ -313,13 +313,13 @@ def trade_offs(
     points: pd.DataFrame,
     x_metric: Metric,
     y_metric: Metric,
-    hints: Mapping[str, str],
+    hints: Sequence[str],
     joined: bool,
     height: int = 430,
 ) -> Chart:
     """Two goals against each other: every cell a dot, the Pareto front coloured, its knee marked.
 
-    points: columns x, y, cell_id, kind (cloud, front), knee, chosen (bool) and what `hints` read.
+    points: columns x, y, cell_id, kind (cloud, front), knee, chosen (bool) and `hints`.
     joined: with a line along the front. Selection parameters: "cell" and, of cells that are not
     on the front, "other", with cell_id.
     """
@@ -385,7 +385,7 @@ def parallel(rows: pd.DataFrame, scales: Sequence[Scale], coloured: Scale) -> Op
     """
     columns = [scale.column for scale in scales]
     values = rows[columns].astype(object).where(rows[columns].notna(), None).to_numpy().tolist()
-    colours = ["#C4673F", "#E09F79", "#D8D8D8", "#85B4CD", "#1C5C86"]
+    colours = [ORANGE, "#C9A66B", "#9AA5B5", "#6C94D8", BLUE]  # all of them seen in either theme
     by_score = rows[coloured.column]
     return {
         "animation": False,
@@ -417,7 +417,7 @@ def parallel(rows: pd.DataFrame, scales: Sequence[Scale], coloured: Scale) -> Op
         "series": [
             {
                 "type": "parallel",
-                "lineStyle": {"width": 1.2, "opacity": 0.4},
+                "lineStyle": {"width": 1.3, "opacity": 0.45},
                 "inactiveOpacity": 0.03,
                 "data": values,
                 "progressive": 0,

@@ -120,8 +120,12 @@ def _draw_vault(looked: Looked, cell: CellResult | None) -> None:
     st.caption("Closed: the last 20 % of the range, which no cell has seen.")
     if cell is None or cell.status == "invalid":
         st.caption("Choose a cell that was simulated to open it for.")
-    elif st.button(
-        "Open the vault for this cell", key=f"{looked.page}-vault", icon=":material/lock_open:"
+        return
+    if st.button(
+        f"Open it for {parameter_text(dict(cell.parameters))}",
+        key=f"{looked.page}-vault",
+        icon=":material/lock_open:",
+        wrap=True,
     ):
         _open_vault(looked, cell)
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
-from operator import add
 from typing import Any, Final
 
 import numpy as np
@@ -11,8 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from volbal.engine.grid import Parameter, Value
-from volbal.engine.metrics import METRIC, METRICS, Metric
-from volbal.formatting import UNDEFINED, metric_text, short_texts, value_expression
+from volbal.engine.metrics import METRICS, Metric
+from volbal.formatting import UNDEFINED, metric_text, short_texts
 from volbal.services import study_results
 from volbal.services.research import Aggregate
 from volbal.services.study_results import Counts, Statistics
@@ -24,6 +23,7 @@ from volbal.ui.study_shared import (
     SCORES,
     UNRANKED,
     Looked,
+    column_texts,
     field_label,
     kept,
     key_of,
@@ -31,6 +31,7 @@ from volbal.ui.study_shared import (
     on_click,
     option_input,
     rows_of,
+    status_texts,
 )
 
 MOST_PER_AXIS: Final = 100
@@ -41,9 +42,6 @@ MOST_POINTS: Final = 1_000
 
 ELEMENT: Final = "heatmap"
 ALL: Final = -1
-HINTED: Final = ("p_", "m_")
-"""What the columns of a cell's parameters and metrics begin with."""
-
 AGGREGATES: Final[Mapping[Aggregate, str]] = {
     "best": "the best",
     "median": "the median",
@@ -65,12 +63,12 @@ class Shown:
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A map as a frame for its chart. blocks: by axis, each value to the one it is merged with;
-    hints: title to the expression of its text."""
+    hints: the columns of `cells` that stand under the pointer."""
 
     cells: pd.DataFrame
     axes: tuple[Axis, ...]
     blocks: Mapping[str, Mapping[Value, Value]]
-    hints: Mapping[str, str]
+    hints: tuple[str, ...]
     statistics: Statistics | None
 
     @property
@@ -114,8 +112,8 @@ def _picture_bytes(
     looked: Looked, shown: Shown, seen: Picture, marked: pd.DataFrame, kind: str
 ) -> bytes:
     """The map as a file, without what only a pointer shows."""
-    plain = marked[[name for name in marked if not str(name).startswith(HINTED)]]
-    chart = drawn(looked, shown, replace(seen, hints={}), plain, _place(marked))
+    plain = marked.drop(columns=list(seen.hints))
+    chart = drawn(looked, shown, replace(seen, hints=()), plain, _place(marked))
     return study_charts.picture(chart, title_text(looked, shown), kind)
 
 
@@ -232,12 +230,13 @@ def picture(looked: Looked, shown: Shown) -> Picture:
         statistics = found.statistics
     blocks = {name: _blocks(looked.parameters[name].values, most) for name in names}
     sign = -1.0 if looked.column(shown.metric).direction == "down" else 1.0
-    frame = merged(whole, blocks, sign)
+    frame = merged(whole, blocks, sign).reset_index(drop=True)
+    hints = _hints(looked, shown, frame)
     return Picture(
-        _cells(looked, shown, frame),
+        _cells(looked, shown, frame).assign(**hints),
         tuple(_axis(name, blocks[name]) for name in names),
         blocks,
-        _hints(looked, shown),
+        tuple(hints),
         statistics,
     )
 
@@ -289,6 +288,7 @@ def _axis(name: str, blocks: Mapping[Value, Value]) -> Axis:
 
 
 def _cells(looked: Looked, shown: Shown, frame: pd.DataFrame) -> pd.DataFrame:
+    """What the chart shows of each cell."""
     value = frame["value"].astype(float)
     labels = pd.Series(short_texts(looked.column(shown.metric), value), index=frame.index)
     invalid = frame["status"] == "invalid"
@@ -306,13 +306,7 @@ def _cells(looked: Looked, shown: Shown, frame: pd.DataFrame) -> pd.DataFrame:
     )
     if shown.y is not None:
         cells["y"] = _texts(frame[shown.y])
-        cells["behind"] = frame["count"]
-    behind = rows_of(looked, tuple(frame["cell_id"].tolist())).loc[frame["cell_id"]]
-    for name in looked.parameters:
-        cells[f"p_{name}"] = _texts(behind[name])
-    for name in ("rejected_by", *SCORES, *METRIC):
-        cells[f"m_{name}"] = behind[name].to_numpy()
-    return cells.reset_index(drop=True)
+    return cells
 
 
 def _texts(values: "pd.Series[Any]") -> list[str]:
@@ -320,26 +314,29 @@ def _texts(values: "pd.Series[Any]") -> list[str]:
     return [texts[value] for value in values.tolist()]
 
 
-def _hints(looked: Looked, shown: Shown) -> dict[str, str]:
-    """Title to text of everything that is known of a cell."""
+def _hints(looked: Looked, shown: Shown, frame: pd.DataFrame) -> dict[str, list[str]]:
+    """Title to texts of everything that is known of each cell, from the database."""
+    rows = rows_of(looked, tuple(frame["cell_id"].tolist())).loc[frame["cell_id"]]
     hints = {}
     if _sums_up(looked, shown):
-        value = value_expression(looked.column(shown.metric), "value")
-        hints["Shown"] = f"({value}) + ', of ' + datum['behind'] + ' cells'"
-    hints |= {field_label(name): f"datum['p_{name}']" for name in looked.parameters}
-    hints["Status"] = (
-        "datum['m_rejected_by'] ? 'rejected by ' + datum['m_rejected_by'] : datum['status']"
-    )
-    # One row for each would not fit into a window.
-    rows = [tuple(SCORES.values()), *zip_longest(METRICS[::2], METRICS[1::2])]
-    return hints | dict(_joined([one for one in row if one]) for row in rows)
+        values = column_texts(looked.column(shown.metric), frame["value"])
+        pairs = zip(values, frame["count"].tolist(), strict=True)
+        hints["Shown"] = [f"{text}, of {cells:,} cells" for text, cells in pairs]
+    hints |= {field_label(name): _texts(rows[name]) for name in looked.parameters}
+    hints["Status"] = status_texts(rows)
+    # One line for each would not fit into a window.
+    lines = [tuple(SCORES.values()), *zip_longest(METRICS[::2], METRICS[1::2])]
+    return hints | dict(_joined([one for one in line if one], rows) for line in lines)
 
 
-def _joined(columns: Sequence[Metric]) -> tuple[str, str]:
-    """Several columns as the title and text of one row."""
-    heads = ("", *(f"' · {column.label} ' + " for column in columns[1:]))
-    texts = (f"({value_expression(column, f'm_{column.name}')})" for column in columns)
-    return columns[0].label, " + ".join(map(add, heads, texts))
+def _joined(columns: Sequence[Metric], rows: pd.DataFrame) -> tuple[str, list[str]]:
+    """Several columns as the title and texts of one line."""
+    first, *others = columns
+    parts = [column_texts(first, rows[first.name])]
+    for column in others:
+        head = f" · {column.label} "
+        parts.append([head + text for text in column_texts(column, rows[column.name])])
+    return first.label, list(map("".join, zip(*parts, strict=True)))
 
 
 def _marked(

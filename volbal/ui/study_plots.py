@@ -8,7 +8,7 @@ import streamlit as st
 
 from volbal.engine.goals import Goal
 from volbal.engine.metrics import METRICS
-from volbal.formatting import metric_text, percent_points, short_texts, value_expression
+from volbal.formatting import metric_text, percent_points, short_texts
 from volbal.services import study_results
 from volbal.services.study_results import Pareto
 from volbal.ui import study_charts
@@ -17,6 +17,7 @@ from volbal.ui.study_address import COLUMNS
 from volbal.ui.study_charts import Axis, Scale
 from volbal.ui.study_shared import (
     Looked,
+    column_texts,
     field_label,
     kept,
     key_of,
@@ -29,6 +30,7 @@ from volbal.ui.study_shared import (
 
 TRADE_OFFS: Final = "trade-offs"
 DIRECTED: Final = tuple(metric.name for metric in METRICS if metric.direction)
+MOST_LINES: Final = 1_000
 MOST_AXES: Final = 10
 """Upright axes that can be told apart."""
 
@@ -59,10 +61,11 @@ def draw_trade_offs(looked: Looked, chosen: int | None) -> None:
     if found.front.empty:
         st.info("No feasible cell has a value of every goal.", icon=":material/info:")
         return
-    points = _points(looked, found, x, y, chosen)
-    hints = _hints(looked, names)
+    points = _points(looked, found, chosen)
+    hints = _hints(looked, names, points)
+    shown = points.assign(x=points[x], y=points[y], **hints)
     chart = study_charts.trade_offs(
-        points, looked.column(x), looked.column(y), hints, joined=len(names) == 2
+        shown, looked.column(x), looked.column(y), list(hints), joined=len(names) == 2
     )
     axes = f"{looked.column(y).label} against {looked.column(x).label.lower()}"
     st.altair_chart(
@@ -107,29 +110,24 @@ def _pareto(looked: Looked, goals: tuple[Goal, ...]) -> Pareto:
     return study_results.pareto(looked.database, looked.study_id, view)
 
 
-def _points(looked: Looked, found: Pareto, x: str, y: str, chosen: int | None) -> pd.DataFrame:
-    parts = [
-        (found.front.assign(kind="front")),
-        (found.cloud.assign(kind="cloud")),
-    ]
+def _points(looked: Looked, found: Pareto, chosen: int | None) -> pd.DataFrame:
+    parts = [found.front.assign(kind="front"), found.cloud.assign(kind="cloud")]
     known = {int(cell) for part in parts for cell in part["cell_id"]}
     if chosen is not None and chosen not in known:
-        parts.append(rows_of(looked, (chosen,)).reset_index(drop=True).assign(kind="cloud"))
+        parts.append(rows_of(looked, (chosen,)).assign(kind="cloud"))
     points = pd.concat(parts, ignore_index=True)
-    for name in looked.parameters:
-        points[f"p_{name}"] = [shown_value(value) for value in points[name].tolist()]
-    return points.assign(
-        x=points[x],
-        y=points[y],
-        knee=points["cell_id"] == found.knee,
-        chosen=points["cell_id"] == chosen,
-    )
+    cells = points["cell_id"]
+    return points.assign(knee=cells == found.knee, chosen=cells == chosen)
 
 
-def _hints(looked: Looked, names: list[str]) -> dict[str, str]:
-    hints = {field_label(name): f"datum['p_{name}']" for name in looked.parameters}
-    columns = [*map(looked.column, dict.fromkeys((*names, "score")))]
-    return hints | {column.label: value_expression(column, column.name) for column in columns}
+def _hints(looked: Looked, names: list[str], points: pd.DataFrame) -> dict[str, list[str]]:
+    """Title to texts of what is known of each cell."""
+    hints = {
+        field_label(name): [shown_value(value) for value in points[name].tolist()]
+        for name in looked.parameters
+    }
+    columns = map(looked.column, (*names, "score"))
+    return hints | {one.label: column_texts(one, points[one.name]) for one in columns}
 
 
 def _listed(words: list[str]) -> str:
@@ -138,14 +136,14 @@ def _listed(words: list[str]) -> str:
 
 def draw_parallel(looked: Looked) -> None:
     """Every cell a line over its parameters and goals."""
-    rows = kept(looked, _sample)
-    by = "plateau" if rows["plateau"].notna().any() else "score"
-    rows = rows[rows[by].notna()].sort_values(by)
+    sample = kept(looked, _sample)
+    by = "plateau" if sample["plateau"].notna().any() else "score"
+    rows = sample[sample[by].notna()].sort_values(by)
     if rows.empty:
         st.info("No cell is ranked yet.", icon=":material/info:")
         return
     goals = [goal.metric for goal in looked.ranked.goals or ()]
-    columns = [*looked.parameters, *goals, by][:MOST_AXES]
+    columns = [*[*looked.parameters, *goals][: MOST_AXES - 1], by]
     frame = pd.DataFrame({name: _measured(looked, name, rows[name]) for name in columns})
     scales = [_scale(looked, name) for name in columns]
     st.echarts_chart(
@@ -154,15 +152,17 @@ def draw_parallel(looked: Looked) -> None:
         key=f"{looked.page}-parallel-{looked.study_id}",
         alt=f"{len(rows):,} cells, each a line over {_listed([one.title for one in scales])}",
     )
+    parts = ": the best, and an even sample of the rest" if len(sample) == MOST_LINES else ""
     st.caption(
-        f"{len(rows):,} cells: the best half by place, the others an even sample of the rest · "
-        f"blue: better by {looked.column(by).label.lower()} · drag along an axis to keep the "
-        "cells that cross it there; click it to let all in again."
+        f"{len(rows):,} ranked cells{parts} · blue: better by {looked.column(by).label.lower()} · "
+        "drag along an axis to keep the cells that cross it there; click it to let all in again."
     )
 
 
 def _sample(looked: Looked) -> pd.DataFrame:
-    return study_results.parallel_sample(looked.database, looked.study_id, looked.view)
+    return study_results.parallel_sample(
+        looked.database, looked.study_id, looked.view, most=MOST_LINES
+    )
 
 
 def _measured(looked: Looked, name: str, values: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -237,13 +237,12 @@ def _draw_slice(
         st.caption(f"{field_label(name)}: no cell on this line has a value.")
         return
     axis = Axis(field_label(name), [shown_value(one) for one in parameter.values])
-    hints = {
-        field_label(name): "datum.x",
-        column.label: value_expression(column, "value"),
-    }
+    hints = {field_label(name): cells["x"].tolist(), column.label: column_texts(column, value)}
     low, high = (metric_text(column, one) for one in (value.min(), value.max()))
     st.altair_chart(
-        study_charts.line(cells, axis, column, hints, parameter.numeric, height=220),
+        study_charts.line(
+            cells.assign(**hints), axis, column, list(hints), parameter.numeric, height=220
+        ),
         key=key_of(looked, element),
         on_select=on_click(looked, element, "cell"),
         selection_mode="cell",

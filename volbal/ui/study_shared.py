@@ -13,6 +13,7 @@ import streamlit as st
 
 from volbal.engine.grid import Parameter, Value
 from volbal.engine.metrics import METRIC, Metric
+from volbal.formatting import metric_text
 from volbal.services import study_results
 from volbal.services.running import Database
 from volbal.services.studies import Study
@@ -143,6 +144,17 @@ def rows_of(looked: Looked, cells: tuple[int, ...]) -> pd.DataFrame:
         filters=wanted,
     )
     return page.rows.set_index("cell_id", drop=False)
+
+
+def column_texts(column: Metric, values: "pd.Series[float]") -> list[str]:
+    """Values of a metric or score in its unit."""
+    return [metric_text(column, value) for value in values.tolist()]
+
+
+def status_texts(rows: pd.DataFrame) -> list[str]:
+    """Status of each cell, and what rejected it."""
+    pairs = zip(rows["status"].tolist(), rows["rejected_by"].tolist(), strict=True)
+    return [f"{status}: {METRIC[by].label}" if by else status for status, by in pairs]
 
 
 def chosen_cell(page: str) -> int | None:

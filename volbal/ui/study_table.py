@@ -18,11 +18,13 @@ from volbal.ui.study_shared import (
     SCORES,
     Looked,
     choose,
+    column_texts,
     field_label,
     kept,
     key_of,
     label,
     option_input,
+    status_texts,
 )
 
 ROWS: Final = 15
@@ -269,10 +271,8 @@ def _texts(looked: Looked, name: str, rows: pd.DataFrame) -> list[str]:
     if name in looked.parameters:
         return [shown_value(value) for value in rows[name].tolist()]
     if name == "status":
-        pairs = zip(rows["status"].tolist(), rows["rejected_by"].tolist(), strict=True)
-        return [f"{status}: {METRIC[by].label}" if by else status for status, by in pairs]
-    metric = looked.column(name)
-    return [metric_text(metric, value) for value in rows[name].tolist()]
+        return status_texts(rows)
+    return column_texts(looked.column(name), rows[name])
 
 
 def _sort_by(looked: Looked, name: str) -> None:
