@@ -84,21 +84,23 @@ def view_of(study: Study, asked: study_form.Asked) -> View:
 
 def symbol_of(study: Study) -> str | None:
     """The symbol that is looked at; None for the only one, or all of them pooled."""
+    # The choice of all is "": None would be no choice to Streamlit.
     symbols = study.request.symbols
     if len(symbols) == 1:
         return None
     if st.session_state.get(f"{PAGE}.of") not in symbols:
-        forms.remember(PAGE, {"of": None})
-    return st.selectbox(
+        forms.remember(PAGE, {"of": ""})
+    chosen = st.selectbox(
         "Results of",
-        [None, *symbols],
+        ["", *symbols],
         key=f"{PAGE}.of",
         persist_state="page",
-        format_func=lambda one: f"all {len(symbols)} symbols, pooled" if one is None else one,
+        format_func=lambda one: one or f"all {len(symbols)} symbols, pooled",
         help="Pooled: metrics and scores are means over the symbols, and a cell is feasible where "
         f"it is in every one. Example: {symbols[0]}.",
         width=260,
     )
+    return chosen or None
 
 
 def draw(database: Database) -> None:

@@ -9,7 +9,8 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ SMALL = 300_000_000
 """Bar-steps below which threads of this process finish before worker processes have started."""
 
 CONNECT_SECONDS = 10
+ASK_SECONDS = 0.2
 MOST_DEATHS = 5
 """Deaths of workers in a row, without a task done between them, after which it is given up."""
 
@@ -72,21 +74,26 @@ class Task(NamedTuple):
 
 
 def evaluate_tasks(
-    tasks: Sequence[Task], *, workers: int | None = None, dask: str = ""
+    tasks: Sequence[Task],
+    *,
+    workers: int | None = None,
+    dask: str = "",
+    given_up: Callable[[], bool] = lambda: False,
 ) -> Generator[tuple[int, Floats], None, None]:
     """Yield the key and the metrics of every task, as they get ready, in any order.
 
     Little work runs in threads of this process (the kernel releases the interpreter lock), more
     in loky worker processes, or in the workers of the Dask scheduler at `dask`. Where it runs and
     with how many workers changes no bit of the results. Tasks of a worker that dies are done by
-    another one. Closing the iterator cancels what has not started. Raises TaskFailed, WorkersLost,
-    DaskUnavailable.
+    another one. Closing the iterator cancels what has not started. It ends early once `given_up()`
+    is true while it waits for a cluster, which may have lost all its workers. Raises TaskFailed,
+    WorkersLost, DaskUnavailable.
     """
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     left = {task.key: task for task in tasks}
     deaths = 0
-    with _placed(tasks, workers, dask) as options:
+    with _placed(tasks, workers, dask, given_up) as options:
         while left:
             try:
                 for key, values in _in_parallel(list(left.values()), options):
@@ -97,6 +104,10 @@ def evaluate_tasks(
                 deaths += 1
                 if deaths == MOST_DEATHS:
                     raise WorkersLost(deaths, error) from error
+            except CancelledError as error:
+                if given_up():
+                    return
+                raise DaskUnavailable(dask, "the scheduler is gone") from error
 
 
 def _in_parallel(tasks: Sequence[Task], options: Mapping[str, Any]) -> Iterator[tuple[int, Floats]]:
@@ -123,7 +134,9 @@ def _evaluate_task(task: Task) -> tuple[int, Floats]:
 
 
 @contextlib.contextmanager
-def _placed(tasks: Sequence[Task], workers: int | None, dask: str) -> Iterator[dict[str, Any]]:
+def _placed(
+    tasks: Sequence[Task], workers: int | None, dask: str, given_up: Callable[[], bool]
+) -> Iterator[dict[str, Any]]:
     """Where the tasks run, as arguments of joblib.Parallel."""
     from joblib import parallel_config
 
@@ -131,7 +144,11 @@ def _placed(tasks: Sequence[Task], workers: int | None, dask: str) -> Iterator[d
     number = {"n_jobs": workers or os.cpu_count() or 1}
     if dask:
         # Only this way joblib finds its dask backend by name.
-        with _cluster(dask) as client, parallel_config(backend="dask", client=client):
+        with (
+            _cluster(dask) as client,
+            _cancelling(client, given_up),
+            parallel_config(backend="dask", client=client),
+        ):
             yield {}
     elif steps <= SMALL:
         yield {"backend": "threading", **number}
@@ -159,6 +176,28 @@ def _cluster(address: str) -> Iterator[Any]:
         raise DaskUnavailable(address, "the scheduler has no workers") from error
     finally:
         client.close()  # type: ignore[no-untyped-call]  # the same
+
+
+@contextlib.contextmanager
+def _cancelling(client: Any, given_up: Callable[[], bool]) -> Iterator[None]:
+    """Cancel all work of the cluster's client once it is given up."""
+    from distributed import Future
+
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(ASK_SECONDS):
+            if given_up():
+                work: list[Any] = [Future(key, client) for key in list(client.futures)]
+                client.cancel(work, force=True)
+
+    watching = threading.Thread(target=watch, name="volbal-cluster", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
 
 
 def evaluate_grid(

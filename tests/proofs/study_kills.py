@@ -200,7 +200,7 @@ def work(path: Path, study_id: int, workers: int) -> None:
         step = Step.START if state is StudyState.DRAFT else Step.RESUME
         studies.take(database, study_id, step, datetime.now(UTC))
         study_runner.work(
-            database, study_id, workers=workers, told=lambda done, _: print(done, flush=True)
+            database, study_id, workers=workers, told=lambda done, _: os.write(1, b"%d\n" % done)
         )
     jobs.shutdown()
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from study_kills import (
 
 from volbal.domain.study_states import StudyState
 from volbal.engine.paths import Floats
-from volbal.services import studies
+from volbal.services import studies, study_runner
 from volbal.services.study_plan import Plan
 
 
@@ -85,25 +86,32 @@ def cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[subprocess.P
         yield address, team
 
 
-def test_a_dask_cluster_that_loses_a_worker_gives_the_same_bits(
-    tmp_path: Path, plan: Plan, right: Floats
+def test_a_dask_cluster_that_loses_a_worker_gives_the_same_bits_and_one_without_any_can_be_left(
+    tmp_path: Path, plan: Plan, right: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "volbal.duckdb"
     with records(path) as database:
         study_id = studies.create(database, SMALL, NOW).study_id
-    with (
-        cluster(tmp_path, 2) as (address, team),
-        Child(path, study_id, VOLBAL_DASK_SCHEDULER=address) as child,
-    ):
-        until(lambda: child.ended or (child.heard and child.heard[-1] > plan.invalid))
-        stored_before = child.heard[-1]
-        team[0].kill()
-        until(lambda: child.ended)
-    with records(path) as database:
-        seen = studies.progress(database, study_id)
-        assert (seen.state, seen.error, seen.percentage) == (StudyState.COMPLETED, None, 100.0)
-        assert stored_before < seen.completed
-        assert_same_bits(stored(database, study_id, plan), right)
+    with cluster(tmp_path, 2) as (address, team):
+        with Child(path, study_id, VOLBAL_DASK_SCHEDULER=address) as child:
+            until(lambda: child.ended or (child.heard and child.heard[-1] > plan.invalid))
+            stored_before = child.heard[-1]
+            team[0].kill()
+            until(lambda: child.ended)
+        with records(path) as database:
+            seen = studies.progress(database, study_id)
+            assert (seen.state, seen.error, seen.percentage) == (StudyState.COMPLETED, None, 100.0)
+            assert stored_before < seen.completed
+            assert_same_bits(stored(database, study_id, plan), right)
+
+            monkeypatch.setenv("VOLBAL_DASK_SCHEDULER", address)
+            second = studies.rerun(database, study_id, datetime.now(UTC)).study_id
+            until(lambda: studies.progress(database, second).completed > plan.invalid)
+            team[1].kill()
+            cancelled = studies.cancel(database, second, datetime.now(UTC))
+            study_runner.stop(database)  # comes back
+            assert cancelled.state is StudyState.CANCELLED
+            assert studies.progress(database, second).completed < cancelled.progress.total
 
 
 def test_a_cluster_that_is_not_there_fails_the_study_with_what_to_do(tmp_path: Path) -> None:

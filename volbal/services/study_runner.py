@@ -112,16 +112,18 @@ class _Run:
     def all(self) -> None:
         plan = self._begin()
         self._told(self._completed, self._total)
-        keys = dict(enumerate(self._left))
         tasks = [
             jobs.Task(key, plan.grid, plan.chunk(place), plan.paths[symbol])
-            for key, (symbol, place) in keys.items()
+            for key, (symbol, place) in enumerate(self._left)
         ]
         dask = Settings.from_environment().dask_scheduler
         # Whatever happens here, nothing goes on there.
-        with closing(jobs.evaluate_tasks(tasks, workers=self._workers, dask=dask)) as arriving:
+        with closing(
+            jobs.evaluate_tasks(tasks, workers=self._workers, dask=dask, given_up=self._is_given_up)
+        ) as arriving:
             for key, metrics in arriving:
-                self._take(plan, *keys[key], metrics)
+                self._take(plan, *self._left[key], metrics)
+        self._require_wanted()
         self._store(plan)
         self._complete()
 
@@ -153,8 +155,7 @@ class _Run:
         return plan
 
     def _take(self, plan: Plan, symbol: str, place: int, metrics: Floats) -> None:
-        if self._study_id in _given_up:
-            raise _LetGo
+        self._require_wanted()
         table = rows(self._study_id, symbol, plan.grid, plan.chunk(place), metrics)
         self._ready.append((symbol, place, table))
         waited = time.monotonic() - self._stored_at
@@ -178,8 +179,7 @@ class _Run:
                 break
             except DatabaseBusy as busy:  # somebody looks at the file: the cells wait
                 LOG.warning("Study %d waits to store cells: %s", self._study_id, busy)
-                if self._study_id in _given_up:
-                    raise _LetGo from busy
+                self._require_wanted()
         self._ready.clear()
         self._stored_at = time.monotonic()
         self._completed += sum(tried.values())
@@ -204,6 +204,13 @@ class _Run:
             seconds = (now - (stored.run_at or now)).total_seconds()
             sentence = f"Completed: {stored.completed:,} cells, this run in {seconds:.1f} s."
             study_life.end(connection, stored, Step.COMPLETE, now, sentence)
+
+    def _is_given_up(self) -> bool:
+        return self._study_id in _given_up
+
+    def _require_wanted(self) -> None:
+        if self._is_given_up():
+            raise _LetGo
 
     @staticmethod
     def _require_mine(stored: StoredStudy) -> None:

@@ -259,7 +259,7 @@ def write_view(page: str, request: StudyRequest) -> Query:
     return {
         name: [str(value)]
         for name, value in shown.items()
-        if value is not None and value != usual.get(name)
+        if value not in (None, "", usual.get(name))
     }
 
 

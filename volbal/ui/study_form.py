@@ -338,45 +338,42 @@ def _constraint_row(page: str, row: int) -> None:
         {f"{key}.metric": "max_drawdown", f"{key}.kind": "min_value"}
         | {f"{key}.low": None, f"{key}.high": None},
     )
-    head, remove = st.columns([5, 1], vertical_alignment="bottom", wrap=False)
-    head.selectbox(
+    st.selectbox(
         "Metric",
         list(METRIC),
         key=f"{page}.{key}.metric",
         format_func=lambda name: METRIC[name].label,
         help="What the constraint is on. Example: maximum drawdown at least -0.3.",
     )
-    remove.button(
-        "",
-        icon=":material/delete:",
-        key=f"{page}.{key}.remove",
-        type="tertiary",
-        help="Remove this constraint",
-        on_click=lambda: remember(
-            page, {"constraints": [one for one in recalled(page, "constraints") if one != row]}
-        ),
-    )
-    kind, low, *more = st.columns(
-        3 if recalled(page, f"{key}.kind") in RANGES else 2, vertical_alignment="bottom", wrap=False
-    )
-    kind.selectbox(
-        "Kind",
-        KINDS,
-        key=f"{page}.{key}.kind",
-        format_func=KIND_TEXTS.__getitem__,
-        help="How a cell has to compare. Example: at least.",
-    )
-    number: dict[str, Any] = {"step": 0.01, "format": "%.6g", "placeholder": "number"}
-    low.number_input(
-        "From" if more else "Value",
-        value=None,
-        key=f"{page}.{key}.low",
-        help="A fraction for ratios. Example: -0.3 is a fall of 30 %.",
-        **number,
-    )
-    for column in more:
-        column.number_input(
-            "To", value=None, key=f"{page}.{key}.high", help="Included. Example: 0.2.", **number
+    with st.container(horizontal=True, vertical_alignment="bottom", wrap=False, gap="xsmall"):
+        kind = st.selectbox(
+            "Kind",
+            KINDS,
+            key=f"{page}.{key}.kind",
+            format_func=KIND_TEXTS.__getitem__,
+            help="How a cell has to compare. Example: at least.",
+        )
+        st.button(
+            "",
+            icon=":material/delete:",
+            key=f"{page}.{key}.remove",
+            type="tertiary",
+            help="Remove this constraint",
+            on_click=lambda: remember(
+                page, {"constraints": [one for one in recalled(page, "constraints") if one != row]}
+            ),
+        )
+    ends = {"low": "From", "high": "To"} if kind in RANGES else {"low": "Value"}
+    numbers = st.grid(len(ends), min_column_width=60, gap="xxsmall")
+    for end, label in ends.items():
+        numbers.number_input(
+            label,
+            value=None,
+            key=f"{page}.{key}.{end}",
+            step=0.01,
+            format="%.6g",
+            placeholder="number",
+            help="A fraction for ratios. Example: -0.3 is a fall of 30 %.",
         )
     _refusal(lambda: _constraint_text(page, row))
 
@@ -400,15 +397,14 @@ def _price_inputs(page: str) -> None:
     found = _histories(page)
     if not found:
         st.caption(":red[:material/error: Choose at least one symbol.]")
-    start, end = st.columns(2, wrap=False)
     reach = _reach(page, found)
-    start.date_input(
+    st.date_input(
         "Start",
         key=f"{page}.start",
         help="First session date, included; empty: from the first price. Example: 2013-01-02.",
         **reach,
     )
-    end.date_input(
+    st.date_input(
         "End",
         key=f"{page}.end",
         help="Last session date, included; empty: to the last price. Example: 2023-09-21.",

@@ -65,11 +65,16 @@ def goals_text(request: StudyRequest) -> str:
     """The goals with their directions, and weights where there are several."""
     several = len(request.goals) > 1
     return ", ".join(
-        f"{METRIC[goal.metric].label.lower()} "
+        f"{_within(METRIC[goal.metric].label)} "
         f"{ARROWS[goal.direction or METRIC[goal.metric].direction or 'up']}"
         + (f" (weight {value_text(goal.weight)})" if several else "")
         for goal in request.goals
     )
+
+
+def _within(label: str) -> str:
+    """A label within a sentence; abbreviations stay as they are."""
+    return label[:1].lower() + label[1:]
 
 
 def count_text(request: StudyRequest, found: Estimate) -> str:
