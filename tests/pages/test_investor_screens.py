@@ -278,6 +278,22 @@ def test_the_sample_is_one_click_away_on_the_first_visit(
     assert len(positions.list_positions(running.database())) == len(sample.CELLS)
 
 
+def test_a_sample_that_was_cut_off_is_finished_by_a_click(
+    open_page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "BEGINS", date(2023, 9, 18))
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(sample, "CELLS", sample.CELLS[:1])
+        sample.add(running.database(), NOW.replace(year=2026))
+    app = open_page("overview")
+    button(app, "Finish adding it").click().run()
+    assert not app.exception
+    assert [one.ticker for one in positions.list_positions(running.database())] == [
+        one.symbol for one in sample.CELLS
+    ]
+    assert not [one for one in app.button if one.label == "Finish adding it"]
+
+
 def test_the_sample_is_removed_after_a_question_and_alone(open_page, sample_book: Path) -> None:
     shutil.copy(sample_book, records_file())
     mine = a_position()

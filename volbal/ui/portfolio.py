@@ -66,8 +66,9 @@ def _show(bar: Any, part: float) -> None:
 def draw(database: Database, found: Overview) -> None:
     """Totals, what needs a look, a card a position."""
     now = acting.now()
-    if any(row.is_sample for row in (*found.open, *found.archived)):
-        _show_sample(database)
+    sampled = sum(row.is_sample for row in (*found.open, *found.archived))
+    if sampled:
+        _show_sample(database, is_whole=sampled >= len(sample.CELLS))
     _show_totals(found.totals, len(found.open))
     _show_attention(found.open)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -86,15 +87,24 @@ def draw(database: Database, found: Overview) -> None:
     st.html(cards.STYLE)
 
 
-def _show_sample(database: Database) -> None:
+def _show_sample(database: Database, is_whole: bool) -> None:
+    """What the sample is, the way to be rid of it, and to the rest of one that was cut off."""
     with st.container(horizontal=True, vertical_alignment="center", border=True):
         st.markdown(
             ":material/science: **Positions marked Sample are an example** over real prices of "
             "2023, filled on paper. They count in the totals until they are removed.",
             width="stretch",
         )
+        finish = not is_whole and st.button(
+            "Finish adding it",
+            type="primary",
+            icon=":material/science:",
+            help="It was interrupted. What is there stays as it is.",
+        )
         if st.button("Remove the sample", icon=":material/delete:"):
             _confirm_removal(database)
+    if finish:
+        _add_sample(database)
 
 
 @st.dialog("Remove the sample portfolio?")
