@@ -172,6 +172,12 @@ def ranked(database: Database, study_id: int, view: View) -> Ranking:
     return _kept.get((database, study_id, chunks, symbols, goals, constraints), made)
 
 
+def request_of(database: Database, study_id: int) -> StudyRequest:
+    """Raises StudyNotFound."""
+    with database.read() as connection:
+        return request_from(study_life.find(connection, study_id).request)
+
+
 def _symbols(request: StudyRequest, symbol: str | None) -> tuple[str, ...]:
     if symbol is None:
         return request.symbols

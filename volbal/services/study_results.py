@@ -24,7 +24,15 @@ from volbal.errors import InvalidInput
 from volbal.formatting import UNDEFINED, value_text
 from volbal.services import exports, positions, settings, study_life, study_prices
 from volbal.services.research import Aggregate, Simulation, simulate
-from volbal.services.study_ranking import AS_ASKED, STATUSES, Ranking, Status, View, ranked
+from volbal.services.study_ranking import (
+    AS_ASKED,
+    STATUSES,
+    Ranking,
+    Status,
+    View,
+    ranked,
+    request_of,
+)
 from volbal.services.study_request import SETUP_NAMES, StudyRequest, range_of
 from volbal.services.study_split import (
     Selection,
@@ -245,7 +253,7 @@ def page(
 def cell(database: Database, study_id: int, cell_id: int, view: View = AS_ASKED) -> CellResult:
     """Raises StudyNotFound, InvalidInput where the study has no such cell."""
     ranking = ranked(database, study_id, view)
-    require_cell(ranking, cell_id)
+    require_cell(ranking.request, cell_id)
     places = ranking.places_of(np.array([cell_id]))
     if not len(places):
         raise InvalidInput(
@@ -275,9 +283,9 @@ def cell(database: Database, study_id: int, cell_id: int, view: View = AS_ASKED)
 
 def cell_policy(database: Database, study_id: int, cell_id: int) -> Policy:
     """Raises StudyNotFound, InvalidInput where the cell is invalid."""
-    ranking = ranked(database, study_id, View())
-    require_cell(ranking, cell_id)
-    return ranking.grid.cell_policy(cell_id)
+    request = request_of(database, study_id)
+    require_cell(request, cell_id)
+    return request.grid.cell_policy(cell_id)
 
 
 def simulate_cell(
@@ -288,16 +296,14 @@ def simulate_cell(
     symbol: None for the first. Raises StudyNotFound, PriceUnavailable, InvalidInput;
     PricesChanged where the prices are no longer those of the metrics.
     """
-    ranking = ranked(database, study_id, AS_ASKED)
-    require_cell(ranking, cell_id)
-    request = ranking.request
+    policy = cell_policy(database, study_id, cell_id)
+    request = request_of(database, study_id)
     symbol = request.symbols[0] if symbol is None else symbol
     require_one_of("symbol", symbol, request.symbols)
-    part = study_prices.searched(request)
-    prepared = prepared_as_run(database, study_id, part)[symbol]
-    ticks = ranking.grid.cell_ticks(cell_id)
+    prepared = prepared_as_run(database, study_id, study_prices.searched(request))[symbol]
+    ticks = request.grid.cell_ticks(cell_id)
     setup = replace(request.setup, start=None, end=None, ticks=ticks)  # it is cut already
-    return simulate(prepared.history, ranking.grid.cell_policy(cell_id), setup)
+    return simulate(prepared.history, policy, setup)
 
 
 def heatmap(
@@ -380,10 +386,8 @@ def pareto(
     goals = [goal.metric for goal in ranking.goals]
     columns = metrics_of(database, ranking, goals)
     points = np.column_stack([goal.sign * columns[goal.metric] for goal in ranking.goals])
-    usable = np.flatnonzero(
-        np.isin(ranking.status, [STATUSES.index("feasible"), STATUSES.index("unranked")])
-        & ~np.isnan(points).any(axis=1)
-    )
+    usable = ranking.having("feasible", "unranked")
+    usable = usable[~np.isnan(points[usable]).any(axis=1)]
     front = pareto_front(points[usable])
     front = front[np.argsort(-points[usable[front], 0], kind="stable")]
     others = np.delete(usable, front)
@@ -403,7 +407,7 @@ def slices(
     Raises StudyNotFound, InvalidInput.
     """
     ranking = ranked(database, study_id, view)
-    require_cell(ranking, cell_id)
+    require_cell(ranking.request, cell_id)
     require_one_of("metric", metric, (*SCORES, *NAMES))
     parts = []
     stride = len(ranking.grid)
