@@ -93,21 +93,20 @@ def evaluate_tasks(
 
     left = {task.key: task for task in tasks}
     deaths = 0
-    with _placed(tasks, workers, dask, given_up) as options:
-        while left:
-            try:
-                for key, values in _in_parallel(list(left.values()), options):
+    while left:
+        waiting = list(left.values())
+        try:
+            with _placed(waiting, workers, dask, given_up) as options:
+                for key, values in _in_parallel(waiting, options):
                     del left[key]
                     deaths = 0
                     yield key, values
-            except BrokenProcessPool as error:  # what its workers had in hand is done again
-                deaths += 1
-                if deaths == MOST_DEATHS:
-                    raise WorkersLost(deaths, error) from error
-            except CancelledError as error:
-                if given_up():
-                    return
-                raise DaskUnavailable(dask, "the scheduler is gone") from error
+        except (BrokenProcessPool, CancelledError) as error:
+            if given_up():
+                return
+            deaths += 1  # what was in hand is done again
+            if deaths == MOST_DEATHS:
+                raise WorkersLost(deaths, error) from error
 
 
 def _in_parallel(tasks: Sequence[Task], options: Mapping[str, Any]) -> Iterator[tuple[int, Floats]]:
