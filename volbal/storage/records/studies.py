@@ -212,14 +212,6 @@ def insert_study_event(
     )
 
 
-def has_study_event(connection: Connection, study_id: int, sentence: str) -> bool:
-    row = connection.execute(
-        "select count(*) from study_events where study_id = ? and sentence = ?",
-        [study_id, sentence],
-    ).fetchone()
-    return number(row) > 0
-
-
 def study_events(connection: Connection, study_id: int) -> list[StudyEvent]:
     """Oldest first."""
     rows = connection.execute(
@@ -276,6 +268,14 @@ def trials_of(connection: Connection, symbol: str) -> int:
         "select coalesce(sum(cells), 0) from trials where symbol = ?", [symbol]
     ).fetchone()
     return number(row)
+
+
+def has_study_event(connection: Connection, study_id: int, sentence: str) -> bool:
+    row = connection.execute(
+        "select count(*) from study_events where study_id = ? and sentence = ?",
+        [study_id, sentence],
+    ).fetchone()
+    return number(row) > 0
 
 
 def delete_study(connection: Connection, study_id: int) -> None:
