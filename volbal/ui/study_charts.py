@@ -134,7 +134,7 @@ def heatmap(
         ),
     )
     faded = alt.Opacity("opacity:Q", scale=None, legend=None)
-    click = _click("cell", chosen)
+    click = _click(chosen)
     rects = (
         alt.Chart(shown)
         .mark_rect(cursor="pointer", aria=False)  # the chart has a text; 10,000 take a while
@@ -160,9 +160,9 @@ def _told(hints: Sequence[str]) -> Any:
     return alt.value(alt.ExprRef(f"{{{pairs}}}"))
 
 
-def _click(name: str, chosen: int | None = None) -> alt.Parameter:
+def _click(chosen: int | None = None) -> alt.Parameter:
     click: alt.Parameter = alt.selection_point(
-        name=name,
+        name="cell",
         fields=["cell_id"],
         on="click",
         toggle=False,
@@ -293,11 +293,11 @@ def line(
         )
         layers = [
             base.mark_line(color=BLUE, strokeWidth=2),
-            point.encode(opacity=faded).add_params(_click("cell")),
+            point.encode(opacity=faded).add_params(_click()),
         ]
     else:
         bar = base.mark_bar(color=BLUE, cursor="pointer", size=60 if height > 300 else 28)
-        layers = [bar.encode(opacity=faded).add_params(_click("cell"))]
+        layers = [bar.encode(opacity=faded).add_params(_click())]
     for column, shape in (("best", "diamond"), ("chosen", "circle"), ("default", "square")):
         if shown[column].any():
             marked = alt.Chart(shown[shown[column]]).encode(x=x, y=y)
@@ -320,8 +320,7 @@ def trade_offs(
     """Two goals against each other: every cell a dot, the Pareto front coloured, its knee marked.
 
     points: columns x, y, cell_id, kind (cloud, front), knee, chosen (bool) and `hints`.
-    joined: with a line along the front. Selection parameters: "cell" and, of cells that are not
-    on the front, "other", with cell_id.
+    joined: with a line along the front. Selection parameter: "cell", with cell_id.
     """
 
     def scaled(channel: Any, name: str, metric: Metric) -> Any:
@@ -341,11 +340,11 @@ def trade_offs(
         filled=True, size=75, color=BLUE, opacity=1, cursor="pointer"
     )
     told = _told(hints)
-    layers = [cloud.encode(x=x, y=y, tooltip=told).add_params(_click("other"))]
+    layers = [cloud.encode(x=x, y=y, tooltip=told).add_params(_click())]
     if joined:
-        steps = alt.Chart(front[["x", "y"]]).mark_line(color=BLUE, strokeWidth=1.5, opacity=0.7)
+        steps = alt.Chart(front[PLACE]).mark_line(color=BLUE, strokeWidth=1.5, opacity=0.7)
         layers.append(steps.encode(x=x, y=y, order="x:Q", tooltip=alt.value(None)))
-    layers.append(dots.encode(x=x, y=y, tooltip=told).add_params(_click("cell")))
+    layers.append(dots.encode(x=x, y=y, tooltip=told))
     for column, shape, size in (("knee", "diamond", 300), ("chosen", "circle", 240)):
         if points[column].any():
             marked = alt.Chart(points[points[column]]).encode(x=x, y=y)

@@ -12,6 +12,7 @@ from volbal.services import studies, study_results
 from volbal.services.study_results import CellResult, Selection, Vault
 from volbal.ui import acting, tables
 from volbal.ui.fields import parameter_text, shown_value
+from volbal.ui.log import plain
 from volbal.ui.study_shared import (
     KEY_METRICS,
     Looked,
@@ -33,7 +34,7 @@ def draw(looked: Looked, cell: CellResult | None) -> None:
     st.markdown("**What the cells are of**")
     tried = (f"{one}: {cells:,} cells have ever been tried on it." for one, cells in trials(looked))
     told = (*looked.study.evidence, *tried)
-    st.markdown("\n".join(f"- {sentence}" for sentence in told))
+    st.markdown("\n".join(f"- {plain(sentence)}" for sentence in told))
 
 
 def trials(looked: Looked) -> list[tuple[str, int]]:
@@ -55,6 +56,10 @@ def _draw_selection(looked: Looked) -> None:
     except VolbalError as error:
         st.error(str(error), icon=":material/error:")
         return
+    _show_selection(looked, found)
+
+
+def _show_selection(looked: Looked, found: Selection) -> None:
     st.caption(f"{len(found.rows):,} cells from {found.first} to {found.last}.")
     rows = found.rows
     frame = pd.DataFrame(
@@ -99,7 +104,7 @@ def _draw_selection(looked: Looked) -> None:
 
 
 def _metrics(looked: Looked) -> list[str]:
-    goals = [goal.metric for goal in looked.ranked.goals or ()]
+    goals = [goal.metric for goal in looked.goals]
     return list(dict.fromkeys((*goals, *KEY_METRICS)))
 
 

@@ -91,7 +91,7 @@ def draw(looked: Looked, counts: Counts, chosen: int | None) -> None:
     st.altair_chart(
         drawn(looked, shown, seen, marked, _framed(looked, shown, key, _place(marked))),
         key=key,
-        on_select=on_click(looked, ELEMENT, "cell"),
+        on_select=on_click(looked, ELEMENT),
         selection_mode="cell",
         alt=alt_text(looked, shown, seen, counts),
     )

@@ -37,26 +37,8 @@ MOST_AXES: Final = 10
 
 def draw_trade_offs(looked: Looked, chosen: int | None) -> None:
     """Two goals against each other, with the cells that nobody beats in all goals."""
-    goals = looked.ranked.goals or ()
+    goals, x, y = _trade_off_inputs(looked)
     names = [goal.metric for goal in goals]
-    row = st.grid(4, min_column_width=150)
-    if len(goals) == 1:
-        # One goal has no trade-off: set it against another metric.
-        others = [name for name in DIRECTED if name != names[0]]
-        usual = [name for name in ("max_drawdown", "volatility") if name in others]
-        partner = option_input(
-            row,
-            looked,
-            "against",
-            f"{looked.column(names[0]).label} against",
-            list(dict.fromkeys((*usual, *others))),
-            format_func=lambda name: label(looked.column(name)),
-            help="The study has one goal; this one is set against it. Example: max drawdown.",
-        )
-        goals, names = (*goals, Goal(partner)), [names[0], partner]
-        x, y = partner, names[0]
-    else:
-        x, y = _goal_inputs(row, looked, names)
     found = kept(looked, _pareto, goals)
     if found.front.empty:
         st.info("No feasible cell has a value of every goal.", icon=":material/info:")
@@ -71,21 +53,45 @@ def draw_trade_offs(looked: Looked, chosen: int | None) -> None:
     st.altair_chart(
         chart,
         key=key_of(looked, TRADE_OFFS),
-        on_select=on_click(looked, TRADE_OFFS, "cell", "other"),
-        selection_mode=["cell", "other"],
+        on_select=on_click(looked, TRADE_OFFS),
+        selection_mode="cell",
         alt=f"{axes}: {len(found.front):,} cells that no other beats, and {len(found.cloud):,} "
         "others.",
     )
-    knee = ""
+    st.caption(_trade_off_text(looked, found, names))
+
+
+def _trade_off_inputs(looked: Looked) -> tuple[tuple[Goal, ...], str, str]:
+    """The goals, and those along and up; a single one is set against another metric."""
+    row, goals = st.grid(4, min_column_width=150), looked.goals
+    names = [goal.metric for goal in goals]
+    if len(goals) > 1:
+        return goals, *_goal_inputs(row, looked, names)
+    usual = [name for name in ("max_drawdown", "volatility", *DIRECTED) if name != names[0]]
+    partner = option_input(
+        row,
+        looked,
+        "against",
+        f"{looked.column(names[0]).label} against",
+        list(dict.fromkeys(usual)),
+        format_func=lambda name: label(looked.column(name)),
+        help="The study has one goal; this one is set against it. Example: maximum drawdown.",
+    )
+    return (*goals, Goal(partner)), partner, names[0]
+
+
+def _trade_off_text(looked: Looked, found: Pareto, names: list[str]) -> str:
+    """What the marks mean."""
+    goals = _listed([looked.column(name).label.lower() for name in names])
+    told = [
+        f"blue: the {len(found.front):,} cells that no other beats in {goals}",
+        f"grey: {len(found.cloud):,} of the others",
+        "circle: the cell beside",
+    ]
     if found.knee is not None:
         values = parameter_text(looked.parameters_of(found.knee))
-        knee = f" · diamond: knee, where giving up one goal for another stops paying ({values})"
-    st.caption(
-        f"blue: the {len(found.front):,} cells that no other beats in "
-        f"{_listed([looked.column(name).label.lower() for name in names])} · grey: "
-        f"{len(found.cloud):,} of the others{knee} · circle: the cell beside. "
-        "Weights do not matter here."
-    )
+        told.append(f"diamond: knee, where giving up one goal for another stops paying ({values})")
+    return f"{' · '.join(told)}. Weights do not matter here."
 
 
 def _goal_inputs(row: Any, looked: Looked, names: list[str]) -> tuple[str, str]:
@@ -142,7 +148,7 @@ def draw_parallel(looked: Looked) -> None:
     if rows.empty:
         st.info("No cell is ranked yet.", icon=":material/info:")
         return
-    goals = [goal.metric for goal in looked.ranked.goals or ()]
+    goals = [goal.metric for goal in looked.goals]
     columns = [*[*looked.parameters, *goals][: MOST_AXES - 1], by]
     frame = pd.DataFrame({name: _measured(looked, name, rows[name]) for name in columns})
     scales = [_scale(looked, name) for name in columns]
@@ -244,7 +250,7 @@ def _draw_slice(
             cells.assign(**hints), axis, column, list(hints), parameter.numeric, height=220
         ),
         key=key_of(looked, element),
-        on_select=on_click(looked, element, "cell"),
+        on_select=on_click(looked, element),
         selection_mode="cell",
         alt=f"{column.label} by {field_label(name).lower()} alone: from {low} to {high}",
     )

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import pandas as pd
 import streamlit as st
 
+from volbal.engine.goals import Constraint, Goal
 from volbal.engine.grid import Parameter, Value
 from volbal.engine.metrics import METRIC, Metric
 from volbal.formatting import metric_text
@@ -75,12 +76,15 @@ class Looked:
         return self.study.request
 
     @property
-    def ranked(self) -> View:
-        """The view with its goals and constraints written out."""
-        goals = self.view.goals or self.request.goals
-        kept = self.view.constraints
-        constraints = self.request.constraints if kept is None else kept
-        return replace(self.view, goals=goals, constraints=constraints)
+    def goals(self) -> tuple[Goal, ...]:
+        """What is ranked by."""
+        return self.view.goals or self.request.goals
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """What rejects."""
+        given = self.view.constraints
+        return self.request.constraints if given is None else given
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -94,7 +98,7 @@ class Looked:
     def column(self, name: str) -> Metric:
         """A metric or score; its direction is the goal's where it is one."""
         metric = SCORES.get(name) or METRIC[name]
-        ways = {goal.metric: goal.direction for goal in self.ranked.goals or ()}
+        ways = {goal.metric: goal.direction for goal in self.goals}
         return replace(metric, direction=ways.get(name) or metric.direction)
 
     def parameters_of(self, cell_id: int) -> dict[str, Value]:
@@ -119,7 +123,7 @@ def kept(looked: Looked, ask: Callable[..., T], *arguments: Any) -> T:
     return _kept(where, stamp, ask.__qualname__, arguments, lambda: ask(looked, *arguments))  # type: ignore[no-any-return]
 
 
-@st.cache_resource(show_spinner=False, max_entries=48)
+@st.cache_resource(show_spinner=False, max_entries=32)
 def _kept(
     where: str, stamp: tuple[Any, ...], name: str, arguments: Any, _ask: Callable[[], Any]
 ) -> Any:
@@ -181,13 +185,12 @@ def key_of(looked: Looked, element: str) -> str:
     return f"{looked.page}.{element}-{looked.study_id}-{turn}"
 
 
-def on_click(looked: Looked, element: str, *names: str) -> Callable[[], None]:
-    """What happens where a cell of a chart is clicked. names: the chart's selections."""
+def on_click(looked: Looked, element: str) -> Callable[[], None]:
+    """What happens where a cell of a chart is clicked."""
     key = key_of(looked, element)
 
     def clicked() -> None:
-        selected = st.session_state[key]["selection"]
-        cells = [one["cell_id"] for name in names for one in selected.get(name, [])]
+        cells = [one["cell_id"] for one in st.session_state[key]["selection"].get("cell", [])]
         choose(looked.page, int(cells[0]) if cells else None, element)
 
     return clicked

@@ -204,8 +204,8 @@ def _filters_text(looked: Looked, filters: Filters) -> str:
 
 def _column_input(looked: Looked, sort: str) -> list[str]:
     """Columns besides rank, status and parameters, the sorted one among them."""
-    goals = [goal.metric for goal in looked.ranked.goals or ()]
-    limits = [one.metric for one in looked.ranked.constraints or ()]
+    goals = [goal.metric for goal in looked.goals]
+    limits = [one.metric for one in looked.constraints]
     usual = dict.fromkeys(("plateau", "score", "fragility", *goals, *limits, *KEY_METRICS))
     key = f"{looked.page}.columns"
     if key not in st.session_state:

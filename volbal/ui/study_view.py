@@ -5,12 +5,12 @@ from typing import Final
 
 import streamlit as st
 
-from volbal.engine.goals import Goal
 from volbal.formatting import value_text
 from volbal.services.running import Database
 from volbal.services.studies import Study
 from volbal.services.study_results import CellResult, Counts, View
 from volbal.ui import study_cell, study_evidence, study_heatmap, study_plots, study_table
+from volbal.ui.log import plain
 from volbal.ui.study_address import PANELS
 from volbal.ui.study_shared import Looked, chosen_cell, counted, kept
 
@@ -108,27 +108,26 @@ def _draw_panel(
 
 def ranking_text(looked: Looked, counts: Counts) -> str:
     """What ranked what, in a sentence, and how many cells took part."""
-    goals = looked.ranked.goals or ()
     many = f"the means over {len(looked.symbols)} symbols"
-    of = looked.symbols[0] if len(looked.symbols) == 1 else many
+    of = plain(looked.symbols[0]) if len(looked.symbols) == 1 else many
     part = "the search part of the range" if looked.request.split else "the whole range"
     so_far = ""
     if counts.stored < counts.total:
         so_far = f"So far {counts.stored:,} of {counts.total:,} cells. "
-    standing = counts.sentence if looked.ranked.constraints else f"{counts.feasible:,} are feasible"
+    standing = counts.sentence if looked.constraints else f"{counts.feasible:,} are feasible"
     return (
-        f"{so_far}Ranked by {_goals_text(looked, goals)} of **{of}** on **{part}**; best is the "
+        f"{so_far}Ranked by {_goals_text(looked)} of **{of}** on **{part}**; best is the "
         f"cell whose neighbours are good too. {standing}."
     )
 
 
-def _goals_text(looked: Looked, goals: tuple[Goal, ...]) -> str:
-    total = len(goals) > 1
+def _goals_text(looked: Looked) -> str:
+    several = len(looked.goals) > 1
     ways = {"up": "↑", "down": "↓", None: ""}
     told = []
-    for goal in goals:
+    for goal in looked.goals:
         column = looked.column(goal.metric)
-        weight = f"{value_text(goal.weight)} × " if total else ""
+        weight = f"{value_text(goal.weight)} × " if several else ""
         told.append(f"{weight}**{column.label.lower()}** {ways[column.direction]}")
     return " + ".join(told)
 
@@ -137,7 +136,7 @@ def evidence_texts(looked: Looked, counts: Counts) -> list[str]:
     """What every reader of a ranking must know, in short."""
     request, symbols = looked.request, looked.symbols
     one = symbols[0] if len(symbols) == 1 else None
-    told = [text for text in looked.study.evidence if one and text.startswith(f"{one}:")]
+    told = [plain(text) for text in looked.study.evidence if one and text.startswith(f"{one}:")]
     told.append(SPLIT if request.split else "No vault.")
     if request.sampled:
         told.append(f"A sample of {request.max_cells:,} of {request.combinations:,} combinations.")
@@ -145,5 +144,7 @@ def evidence_texts(looked: Looked, counts: Counts) -> list[str]:
         if cells:
             told.append(f"{cells:,} {what}.")
     tried = sum(cells for _, cells in study_evidence.trials(looked))
-    luck = f"{tried:,} cells have ever been tried on {one or 'these symbols'}: the best of many"
+    luck = (
+        f"{tried:,} cells have ever been tried on {plain(one or 'these symbols')}: the best of many"
+    )
     return [" ".join(told), f"{luck} is partly luck."]
