@@ -23,6 +23,9 @@ from volbal.ui import (
 from volbal.ui.log import plain
 
 PAGE = "optimize"
+MOST_DIGITS = 18
+"""Of the number of a study."""
+
 STUDIES = Path(__file__).with_name("studies.py")
 
 
@@ -49,8 +52,8 @@ def linked(database: Database, query: address.Query) -> tuple[Study | None, list
     text = query.get("study", [""])[-1]
     if not text:
         return None, []
-    if not text.isdecimal():
-        return None, [f"The link's study is {plain(text)!r}: not a number. The example is shown."]
+    if not text.isdecimal() or len(text) > MOST_DIGITS:
+        return None, [f"The link's study is {plain(text)!r}: no study has this number."]
     return found(database, int(text))
 
 
@@ -111,15 +114,16 @@ def draw(database: Database) -> None:
         asked = study_form.inputs(PAGE, database)
     if asked.request is not None:
         publish(asked.request, study)
-    intro = st.empty()
-    study_run.ask(PAGE, database, asked, study)
-    if study is None or study.state is StudyState.DRAFT:
-        if study is not None:
-            study_run.watch(PAGE, database, study)
-        intro.caption(
+    if study is None:
+        st.caption(
             "A study simulates every combination of the chosen parameters on the same prices "
             "and ranks them. The form is in the sidebar; an example is filled in."
         )
+    study_run.ask(PAGE, database, asked, study)
+    if study is None:
+        study_list.recent(database)
+    elif study.state is StudyState.DRAFT:
+        study_run.watch(PAGE, database, study)
         study_list.recent(database)
     else:
         heading(study)

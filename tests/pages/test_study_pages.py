@@ -256,7 +256,9 @@ def test_a_waiting_study_is_cancelled_from_its_page(open_page) -> None:
     ("query", "said"),
     [
         ({"study": "7"}, "There is no study 7"),
-        ({"study": "best"}, "not a number"),
+        ({"study": "best"}, "no study has this number"),
+        ({"study": "9" * 50}, "no study has this number"),
+        ({"study": "²"}, "no study has this number"),
         ({"symbols": "TSLA"}, "no prices for it here"),
         ({"goal.luck": "1"}, "'luck' is unknown"),
     ],
@@ -381,3 +383,11 @@ def test_two_studies_stand_side_by_side_with_what_they_ask_differently(open_page
     for column, (_, row) in zip(cells.columns, found.cells.iterrows(), strict=True):
         assert column.startswith(f"{row['study_id']} · ")
         assert cells[column][METRIC["cagr"].label] == metric_text(METRIC["cagr"], row["cagr"])
+
+
+@pytest.mark.parametrize("cell", ["5000", "9" * 50])
+def test_a_cell_that_does_not_exist_falls_back_to_the_best(open_page, cell: str) -> None:
+    study_id = finished().study_id
+    app = open_page("optimize", {"study": str(study_id), "cell": cell})
+    assert not app.exception
+    assert "Best cell" in words(app)

@@ -181,11 +181,12 @@ def get(database: Database, study_id: int) -> Study:
         return _read(connection, study_id)
 
 
-def list_studies(database: Database) -> list[Study]:
-    """All, newest first."""
+def list_studies(database: Database, most: int | None = None) -> list[Study]:
+    """All or so many, newest first."""
     with database.read() as connection:
-        stored = study_rows.all_studies(connection)
-        return [_study(connection, one) for one in stored]
+        stored = study_rows.all_studies(connection)[:most]
+        histories = study_rows.study_events(connection, [one.study_id for one in stored])
+        return [_study(connection, one, histories[one.study_id]) for one in stored]
 
 
 def start(database: Database, study_id: int, now: datetime, *, key: str | None = None) -> Study:
@@ -305,10 +306,11 @@ def trials(database: Database, symbol: str) -> int:
 
 
 def _read(connection: Connection, study_id: int) -> Study:
-    return _study(connection, study_life.find(connection, study_id))
+    stored = study_life.find(connection, study_id)
+    return _study(connection, stored, study_rows.study_events(connection, [study_id])[study_id])
 
 
-def _study(connection: Connection, stored: StoredStudy) -> Study:
+def _study(connection: Connection, stored: StoredStudy, history: tuple[StudyEvent, ...]) -> Study:
     request = request_from(stored.request)
     return Study(
         study_id=stored.study_id,
@@ -317,7 +319,7 @@ def _study(connection: Connection, stored: StoredStudy) -> Study:
         note=stored.note,
         created_at=stored.created_at,
         progress=_progress(connection, stored),
-        history=tuple(study_rows.study_events(connection, stored.study_id)),
+        history=history,
         evidence=study_prices.evidence(request, stored.prices),
         sent=stored.sent,
     )

@@ -37,20 +37,19 @@ DOOMED: Final = "studies-doomed"
 
 def recent(database: Database) -> None:
     """The latest studies as links."""
-    known = studies.list_studies(database)
+    known = studies.list_studies(database, LATEST)
     st.subheader("Recent studies")
     if not known:
         st.caption("None yet. Press Run: the example takes about a second.")
         return
-    for study in known[:LATEST]:
+    for study in known:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             link(study)
             st.markdown(
                 f"{study_words.badge(study.state)} :gray[{study_words.ended_text(study.progress)} "
                 f"· {age_text(study)}]"
             )
-    if len(known) > LATEST:
-        st.page_link(STUDIES, label=f"All {len(known):,} studies", icon=":material/list:")
+    st.page_link(STUDIES, label="All studies", icon=":material/list:")
 
 
 def link(study: Study) -> None:
@@ -151,7 +150,10 @@ COLUMNS: Final[dict[str, Any]] = {
     "symbols": st.column_config.TextColumn("Symbols", width=110),
     "cells": st.column_config.NumberColumn("Cells", format="localized", width=90),
     "best": st.column_config.TextColumn(
-        "Best", width=90, alignment="right", help="First goal of the cell with the best plateau"
+        "Best",
+        width=90,
+        alignment="right",
+        help="First goal of the cell with the best plateau, once the study no longer runs",
     ),
     "at": st.column_config.TextColumn("Best cell", width=260),
     "created": st.column_config.DatetimeColumn("Created", format="YYYY-MM-DD HH:mm", width=140),
@@ -160,7 +162,8 @@ COLUMNS: Final[dict[str, Any]] = {
 
 
 def _line(database: Database, study: Study) -> dict[str, Any]:
-    best, at = _best(database, str(database.path), study.study_id, study.progress.completed)
+    done = 0 if study.state is StudyState.RUNNING else study.progress.completed  # costly to follow
+    best, at = _best(database, str(database.path), study.study_id, done)
     return {
         "open": "Open",
         "study": study.study_id,

@@ -22,7 +22,7 @@ from volbal.ui.study_form import Asked
 
 RESUMABLE: Final = (StudyState.INTERRUPTED, StudyState.CANCELLED, StudyState.FAILED)
 
-PATIENCE: Final = 1.0
+PATIENCE: Final = 0.7
 """Seconds that a page waits for a study it has just started: small ones are then drawn whole."""
 
 LOOK_SECONDS: Final = 0.5

@@ -1,7 +1,7 @@
 """Rows of studies: their life, and what counts as stored of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -212,18 +212,23 @@ def insert_study_event(
     )
 
 
-def study_events(connection: Connection, study_id: int) -> list[StudyEvent]:
-    """Oldest first."""
+def study_events(
+    connection: Connection, study_ids: Sequence[int]
+) -> dict[int, tuple[StudyEvent, ...]]:
+    """The history of each of these studies, oldest first."""
     rows = connection.execute(
         """
-        select happened_at, state, sentence
+        select study_id, happened_at, state, sentence
         from study_events
-        where study_id = ?
+        where study_id in (select unnest($1::bigint[]))
         order by happened_at, rowid
         """,
-        [study_id],
+        [list(study_ids)],
     ).fetchall()
-    return [StudyEvent(aware(at), StudyState(state), sentence) for at, state, sentence in rows]
+    found: dict[int, list[StudyEvent]] = {study_id: [] for study_id in study_ids}
+    for study_id, at, state, sentence in rows:
+        found[study_id].append(StudyEvent(aware(at), StudyState(state), sentence))
+    return {study_id: tuple(events) for study_id, events in found.items()}
 
 
 def insert_chunk(
