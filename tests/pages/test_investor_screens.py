@@ -1,16 +1,19 @@
 """Overview and Position over no records, the sample, many, and broken ones; every action once."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from datetime import date
 from pathlib import Path
 
 import pytest
-from books import NOW, a_cell, at
+from books import DAY, NOW, a_cell, at
 from streamlit.testing.v1 import AppTest
 
+from volbal.errors import InvalidInput
 from volbal.services import autopilot, positions, running, sample, settings, trading
 from volbal.ui import acting, cards, holdings
 
@@ -209,6 +212,74 @@ def test_a_refused_fill_says_why_and_keeps_what_was_typed(open_page) -> None:
     button(app, "Record fill").click().run()
     assert any("has 5 left" in one.value for one in app.error)
     assert app.number_input(key="fill-1-0-quantity").value == 6.0
+
+
+@pytest.fixture
+def acts(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """The state of a session in which clicks are made without a page."""
+    state: dict[str, object] = {}
+    monkeypatch.setattr(acting.st, "session_state", state)
+    acting.token("form")
+    return state
+
+
+def test_a_click_while_the_first_one_acts_does_not_act_again(acts: dict[str, object]) -> None:
+    began, both = [], threading.Barrier(2)
+
+    def deed() -> str:
+        began.append(True)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.3)  # a second deed that began would come here too
+        return "Done."
+
+    clicks = [threading.Thread(target=acting.act, args=("form-0", deed)) for _ in range(2)]
+    for click in clicks:
+        click.start()
+    for click in clicks:
+        click.join()
+    assert len(began) == 1
+    assert [one.sentence for one in acting._acts().said] == ["Done."]
+    assert acting.token("form") == "form-1"
+
+
+def test_the_second_half_of_a_double_click_on_the_next_form_means_the_first(
+    acts: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def deed(name: str) -> str:
+        done.append(name)
+        return name
+
+    monkeypatch.setattr(acting, "DOUBLE_CLICK", 60.0)
+    for token in ("form-0", "form-1", "other-0"):
+        acting.act(token, deed, token)
+    monkeypatch.setattr(acting, "DOUBLE_CLICK", 0.0)
+    acting.act("form-1", deed, "form-1")
+    assert done == ["form-0", "other-0", "form-1"]
+
+
+def test_a_refused_click_can_be_made_again(acts: dict[str, object]) -> None:
+    def refused() -> str:
+        raise InvalidInput("amount", "it is 0", "allowed: more")
+
+    acting.act("form-0", refused)
+    assert acting.token("form") == "form-0"
+    acting.act("form-0", lambda: "Done.")
+    assert [one.kind for one in acting._acts().said] == ["success"]
+
+
+def test_a_form_drawn_before_the_ledger_grew_does_nothing(open_page) -> None:
+    number = a_position()
+    app = open_page("position", {"id": str(number), "tab": "Money"})
+    positions.deposit(running.database(), number, 100, NOW + DAY)
+    app.number_input(key="split-1-0-new").set_value(2.0)
+    app.number_input(key="split-1-0-old").set_value(1.0)
+    button(app, "Record split").click().run()
+    assert any("has grown since this form was drawn" in one.value for one in app.error)
+    assert positions.find_position(running.database(), number).balance.quantity == 50
+    button(app, "Record split").click().run()
+    assert positions.find_position(running.database(), number).balance.quantity == 100
 
 
 def test_money_is_moved_once_a_click(open_page) -> None:

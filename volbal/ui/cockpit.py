@@ -54,7 +54,10 @@ def _named(position: Position) -> str:
 
 
 def _follow() -> None:
-    st.query_params.from_dict({"id": st.session_state["position.id"]})
+    """Show what was chosen; a choice that has another name by now comes as that name alone."""
+    chosen = st.session_state["position.id"]
+    if chosen == NEW or chosen.isdecimal():
+        st.query_params.from_dict({"id": chosen})
 
 
 def draw(database: Database, position_id: int) -> None:

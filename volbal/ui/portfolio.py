@@ -102,18 +102,17 @@ def _show_sample(database: Database, is_whole: bool) -> None:
             help="It was interrupted. What is there stays as it is.",
         )
         if st.button("Remove the sample", icon=":material/delete:"):
-            _confirm_removal(database)
+            _confirm_removal(database, acting.token("remove-sample"))
     if finish:
         _add_sample(database)
 
 
 @st.dialog("Remove the sample portfolio?")
-def _confirm_removal(database: Database) -> None:
+def _confirm_removal(database: Database, token: str) -> None:
     st.markdown(
         "The positions marked Sample are deleted with their orders, fills and log, also what you "
         "did with them yourself. This cannot be undone. **Nothing else is touched.**"
     )
-    token = acting.token("remove-sample")
     if st.button(
         "Remove them",
         type="primary",

@@ -212,7 +212,7 @@ def _show_end(database: Database, position: Position) -> None:
             args=(token, _reopen, database, position_id),
         )
     elif st.button("Close position", key=f"close-{position_id}", icon=":material/archive:"):
-        _confirm_closing(database, position)
+        _confirm_closing(database, position, acting.token(f"closing-{position_id}"))
 
 
 def _reopen(database: Database, position_id: int) -> str:
@@ -221,12 +221,11 @@ def _reopen(database: Database, position_id: int) -> str:
 
 
 @st.dialog("Close this position?")
-def _confirm_closing(database: Database, position: Position) -> None:
+def _confirm_closing(database: Database, position: Position, token: str) -> None:
     st.markdown(
         f"**{position.ticker} #{position.position_id}** is archived as it is: nothing is sold and "
         "nothing deleted. It takes no orders until it is reopened."
     )
-    token = acting.token(f"closing-{position.position_id}")
     if st.button(
         "Close it",
         type="primary",
