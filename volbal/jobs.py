@@ -190,7 +190,8 @@ def _require_volbal(client: Any, address: str) -> None:
     try:
         client.submit(_answer, pure=False).result(timeout=ANSWER_SECONDS)
     except Exception as error:
-        problem = f"it cannot run volbal, which scheduler and workers need to import ({error})"
+        cause = str(error).partition("\n")[0] or type(error).__name__
+        problem = f"it cannot run volbal, which scheduler and workers need to import ({cause})"
         raise DaskUnavailable(address, problem) from error
 
 
