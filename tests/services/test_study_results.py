@@ -552,7 +552,8 @@ def test_comparison_shows_only_what_differs_and_the_best_cells(run: Run) -> None
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "parquet", "xlsx"])
-def test_every_file_holds_every_cell(run: Run, kind: Any) -> None:
+def test_every_file_holds_every_cell(run: Run, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_results, "AT_ONCE", 25)  # written in three pieces
     view = View("KO")
     truth = whole(run.database, run.two, view).reset_index()
     data = study_results.export(run.database, run.two, kind, view)

@@ -4,11 +4,13 @@ Everything here works on arrays of metrics that are stored already: another weig
 re-ranks at once and simulates nothing.
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, get_args
 
+import numba
 import numpy as np
 
 from volbal.engine.metrics import METRIC, METRICS, Direction
@@ -209,6 +211,102 @@ def plateau(score: Floats, numeric: Sequence[int]) -> Plateau:
     return Plateau(mean, np.where(kept, score - lowest, np.nan))
 
 
+MOST_DENSE: Final = 5_000_000
+"""Cells of a grid that is laid out whole, whatever few of them there are."""
+
+
+def plateau_of_some(
+    cells: Ints, score: Floats, shape: tuple[int, ...], numeric: Sequence[int]
+) -> Plateau:
+    """`plateau` where only some cells of a grid are known: the others are not ranked.
+
+    cells: rising ids in a grid of that shape, (m,); score: theirs. Memory grows with m, not with
+    the grid.
+    """
+    size = math.prod(shape)
+    if size <= max(MOST_DENSE, 2 * len(cells)):
+        laid_out = np.full(size, np.nan)
+        laid_out[cells] = score
+        found = plateau(laid_out.reshape(shape), numeric)
+        return Plateau(*(values.ravel()[cells] for values in found))
+    ranked = ~np.isnan(score)
+    ids, known = cells[ranked], score[ranked]
+    at = np.stack(np.unravel_index(ids, shape))
+    blocks = _block_sizes(at, shape, numeric)
+    asked = np.flatnonzero(2.0 * _at_most(at, shape, numeric) >= blocks)
+    mean, lowest = _around(ids, known, asked, at, shape, numeric, blocks)
+    found = Plateau(np.full(len(cells), np.nan), np.full(len(cells), np.nan))
+    found.mean[ranked], found.fragility[ranked] = mean, known - lowest
+    return found
+
+
+def _block_sizes(at: Ints, shape: tuple[int, ...], numeric: Sequence[int]) -> Floats:
+    """Cells of the block around each cell, ranked or not."""
+    sizes: Floats = np.ones(at.shape[1])
+    for axis in numeric:
+        sizes *= 1.0 + (at[axis] > 0) + (at[axis] < shape[axis] - 1)
+    return sizes
+
+
+def _at_most(at: Ints, shape: tuple[int, ...], numeric: Sequence[int]) -> Floats:
+    """No fewer than the ranked cells of each block: those near in the shortest axes, wherever
+    they stand on the others."""
+    axes: list[int] = []
+    for axis in np.argsort(shape, kind="stable").tolist():
+        if math.prod(shape[one] for one in (*axes, axis)) <= MOST_DENSE:
+            axes.append(axis)
+    if not axes:
+        return np.full(at.shape[1], np.inf)
+    short = tuple(shape[axis] for axis in axes)
+    places = np.ravel_multi_index(tuple(at[axis] for axis in axes), short)
+    counts = np.bincount(places, minlength=math.prod(short)).astype(np.float64).reshape(short)
+    for place, axis in enumerate(axes):
+        if axis in numeric:
+            counts = _window(counts, place, np.add)
+    found: Floats = counts.ravel()[places]
+    return found
+
+
+def _around(
+    ids: Ints,
+    score: Floats,
+    asked: Ints,
+    at: Ints,
+    shape: tuple[int, ...],
+    numeric: Sequence[int],
+    blocks: Floats,
+) -> tuple[Floats, Floats]:
+    """Mean and lowest score of the blocks around the ranked cells at `asked`; NaN for the rest
+    and where fewer than half of a block are ranked. A cell is given up as soon as it is sure."""
+    strides = np.append(np.cumprod(shape[:0:-1])[::-1], 1)
+    sums, counts, missing = (np.zeros(len(ids)) for _ in range(3))
+    lowest = np.full(len(ids), np.inf)
+    for steps in itertools.product((0, -1, 1), repeat=len(numeric)):
+        inside = np.ones(len(asked), dtype=np.bool_)
+        for axis, step in zip(numeric, steps, strict=True):
+            if step:
+                moved = at[axis, asked] + step
+                inside &= (moved >= 0) & (moved < shape[axis])
+        here = asked[inside]
+        wanted = ids[here] + sum(
+            step * int(strides[axis]) for axis, step in zip(numeric, steps, strict=True)
+        )
+        places = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+        there = ids[places] == wanted
+        missing[here[~there]] += 1.0
+        here, places = here[there], places[there]
+        sums[here] += score[places]
+        counts[here] += 1.0
+        lowest[here] = np.minimum(lowest[here], score[places])
+        asked = asked[2.0 * missing[asked] <= blocks[asked]]
+        if not len(asked):
+            break
+    kept = np.zeros(len(ids), dtype=np.bool_)
+    kept[asked] = True
+    mean = np.where(kept, sums / np.maximum(counts, 1.0), np.nan)
+    return mean, np.where(kept, lowest, np.nan)
+
+
 def _window(values: Floats, axis: int, combine: np.ufunc) -> Floats:
     """Every value combined with the one before and the one after it along `axis`."""
     moved = np.moveaxis(values, axis, 0)
@@ -224,17 +322,46 @@ def pareto_front(points: Floats) -> Ints:
     points: shape (m, k), finite, more is better in every column. A point beats another if it is
     nowhere worse and somewhere better; equal points stand together.
     """
-    order = np.lexsort([-column for column in points.T[::-1]])
-    left, ids = points[order], order
-    front: list[Ints] = []
-    # In this order nobody behind a point beats it: the first that is left stands on the front.
-    while len(ids):
-        first = left[0]
-        equal = (left == first).all(axis=1)
-        front.append(ids[equal])
-        kept = (left > first).any(axis=1)
-        left, ids = left[kept], ids[kept]
-    return np.sort(np.concatenate(front)) if front else order
+    if not len(points):
+        return np.empty(0, dtype=np.int64)
+    # Most points are behind this one in everything, and are not even put in order.
+    good = points[knee(points)]
+    near = np.flatnonzero((points >= good).any(axis=1))
+    left = points[near]
+    total = np.sum([mean_ranks(column) for column in left.T], axis=0)
+    # In this order nobody behind a point beats it, and the first ones beat most of the others.
+    order = np.lexsort([*(-column for column in left.T[::-1]), -total])
+    return np.sort(near[order[_unbeaten(np.ascontiguousarray(left[order]))]])
+
+
+@numba.njit(cache=True, nogil=True)
+def _unbeaten(points: Floats) -> Flags:
+    """Which points no earlier one beats, shape (m,); equal points stand one behind the other."""
+    count, goals = points.shape
+    kept = np.zeros(count, dtype=np.bool_)
+    front = np.empty(count, dtype=np.int64)
+    length = 0
+    for here in range(count):
+        if here > 0 and (points[here] == points[here - 1]).all():
+            kept[here] = kept[here - 1]
+            continue
+        beaten = False
+        for place in range(length):
+            other = front[place]
+            beaten = True  # nowhere better; somewhere worse, as it is not equal
+            for goal in range(goals):
+                if points[here, goal] > points[other, goal]:
+                    beaten = False
+                    break
+            if beaten:  # who beats one probably beats the next one
+                front[place] = front[0]
+                front[0] = other
+                break
+        if not beaten:
+            kept[here] = True
+            front[length] = here
+            length += 1
+    return kept
 
 
 def knee(points: Floats) -> int:

@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from volbal.errors import InvalidInput
@@ -63,15 +64,25 @@ def table_bytes(tables: pd.DataFrame | Tables, kind: str) -> bytes:
     kind: csv, xlsx, json or parquet. A named index of a frame becomes its first columns. Raises
     InvalidInput for another kind, several tables in a csv or parquet, more than Excel can hold.
     """
-    if kind not in _WRITERS:
+    if kind not in MEDIA_TYPES:
         raise InvalidInput("format", f"{kind!r} is not known", f"use {', '.join(MEDIA_TYPES)}")
     if isinstance(tables, pd.DataFrame):
-        return _WRITERS[kind]({"Table": _Sheet(tables)}, False)
+        return _xlsx({"Table": _Sheet(tables)}) if kind == "xlsx" else blocks_bytes([tables], kind)
     if kind not in SEVERAL and len(tables) != 1:
         raise InvalidInput(
             "format", f"{kind} holds one table, not {len(tables)}", f"use {' or '.join(SEVERAL)}"
         )
-    return _WRITERS[kind]({name: _sheet(table) for name, table in tables.items()}, True)
+    sheets = {name: _sheet(table) for name, table in tables.items()}
+    several = {"xlsx": _xlsx, "json": _json_tables}
+    return several[kind](sheets) if kind in several else _STREAMED[kind](sheets.values())
+
+
+def blocks_bytes(blocks: Iterable[pd.DataFrame], kind: str) -> bytes:
+    """One file with a table that is too large to be held at once, and comes in blocks of rows.
+
+    blocks: at least one; the same columns with the same types in each. kind: csv, json or parquet.
+    """
+    return _STREAMED[kind](map(_Sheet, blocks))
 
 
 class _Sheet:
@@ -165,13 +176,24 @@ def _json_cell(value: Any) -> Any:
     return value if value is None or isinstance(value, int | float) else _text(value)
 
 
-def _csv(sheets: Mapping[str, _Sheet], _: bool) -> bytes:
-    (sheet,) = sheets.values()
-    file = io.StringIO(newline="")
-    writer = csv.writer(file)  # its line end, \r\n, also has a lone \r quoted
-    writer.writerow([_csv_cell(name) for name in sheet.names])
-    writer.writerows([_csv_cell(value) for value in row] for row in sheet.rows)
-    return file.getvalue().encode("utf-8", "replace")
+def _csv(blocks: Iterable[_Sheet]) -> bytes:
+    file = io.BytesIO()
+    text = io.TextIOWrapper(file, "utf-8", "replace", newline="", write_through=True)
+    writer = csv.writer(text)  # its line end, \r\n, also has a lone \r quoted
+    for place, sheet in enumerate(blocks):
+        if place == 0:
+            writer.writerow([_csv_cell(name) for name in sheet.names])
+        writer.writerows(zip(*map(_csv_column, sheet.series), strict=True))
+    text.flush()
+    return file.getvalue()
+
+
+def _csv_column(column: "pd.Series[Any]") -> list[str]:
+    if column.dtype != np.float64:
+        return [_csv_cell(value) for value in _cells(column)]
+    finite = np.isfinite(column.to_numpy())
+    texts = map(repr, column.tolist())
+    return [text if known else "" for text, known in zip(texts, finite.tolist(), strict=True)]
 
 
 def _csv_cell(value: Any) -> str:
@@ -180,31 +202,46 @@ def _csv_cell(value: Any) -> str:
     return f"'{text}" if is_text and text.startswith(FORMULA_STARTS) else text
 
 
-def _json(sheets: Mapping[str, _Sheet], several: bool) -> bytes:
-    tables = {name: _json_records(sheet) for name, sheet in sheets.items()}
-    if several:
-        text = "{" + ",\n".join(f"{_nested(name)}: {rows}" for name, rows in tables.items()) + "}"
-    else:
-        (text,) = tables.values()
-    return f"{text}\n".encode("utf-8", "replace")
-
-
-def _json_records(sheet: _Sheet) -> str:
+def _json(blocks: Iterable[_Sheet]) -> bytes:
     """A list with one record a line."""
+    file = io.BytesIO()
+    before = b"["
+    for sheet in blocks:
+        for line in _json_lines(sheet):
+            file.write(before)
+            file.write(line.encode("utf-8", "replace"))
+            before = b",\n"
+    file.write(b"[]\n" if before == b"[" else b"]\n")
+    return file.getvalue()
+
+
+def _json_lines(sheet: _Sheet) -> Iterator[str]:
     names = [_text(name) for name in sheet.names]
-    lines = (_nested(dict(zip(names, row, strict=True))) for row in sheet.rows)
-    return "[" + ",\n".join(lines) + "]"
+    return (_nested(dict(zip(names, row, strict=True))) for row in sheet.rows)
 
 
-def _parquet(sheets: Mapping[str, _Sheet], _: bool) -> bytes:
+def _json_tables(sheets: Mapping[str, _Sheet]) -> bytes:
+    tables = (
+        f"{_nested(name)}: [" + ",\n".join(_json_lines(sheet)) + "]"
+        for name, sheet in sheets.items()
+    )
+    return ("{" + ",\n".join(tables) + "}\n").encode("utf-8", "replace")
+
+
+def _parquet(blocks: Iterable[_Sheet]) -> bytes:
     import pyarrow as pa  # slow to import
     import pyarrow.parquet
 
-    (sheet,) = sheets.values()
-    arrays = [_arrow(column) for column in sheet.series]
     file = io.BytesIO()
-    table = pa.table(arrays, names=[_text(name) for name in sheet.names])
-    pyarrow.parquet.write_table(table, file, compression="zstd")
+    writer = None
+    for sheet in blocks:
+        names = [_text(name) for name in sheet.names]
+        table = pa.table([_arrow(column) for column in sheet.series], names=names)
+        if writer is None:
+            writer = pyarrow.parquet.ParquetWriter(file, table.schema, compression="zstd")
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
     return file.getvalue()
 
 
@@ -228,7 +265,7 @@ def _arrow(column: "pd.Series[Any]") -> Any:
     return pa.array([None if cell is None else _text(cell) for cell in cells])
 
 
-def _xlsx(sheets: Mapping[str, _Sheet], _: bool) -> bytes:
+def _xlsx(sheets: Mapping[str, _Sheet]) -> bytes:
     from xlsxwriter import Workbook
 
     file = io.BytesIO()
@@ -330,9 +367,8 @@ def _colours(heatmap: Heatmap) -> dict[str, Any]:
     return scale | {"mid_color": NEITHER}
 
 
-_WRITERS: dict[str, Callable[[Mapping[str, _Sheet], bool], bytes]] = {
+_STREAMED: dict[str, Callable[[Iterable[_Sheet]], bytes]] = {
     "csv": _csv,
-    "xlsx": _xlsx,
     "json": _json,
     "parquet": _parquet,
 }

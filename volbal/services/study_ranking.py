@@ -22,7 +22,7 @@ from volbal.engine.goals import (
     check_goals,
     passing,
     places,
-    plateau,
+    plateau_of_some,
     scores,
 )
 from volbal.engine.grid import Grid
@@ -172,6 +172,12 @@ def ranked(database: Database, study_id: int, view: View) -> Ranking:
     return _kept.get((database, study_id, chunks, symbols, goals, constraints), made)
 
 
+def request_of(database: Database, study_id: int) -> StudyRequest:
+    """Raises StudyNotFound."""
+    with database.read() as connection:
+        return request_from(study_life.find(connection, study_id).request)
+
+
 def _symbols(request: StudyRequest, symbol: str | None) -> tuple[str, ...]:
     if symbol is None:
         return request.symbols
@@ -249,10 +255,7 @@ def _plateau(request: StudyRequest, found: _Standing) -> Plateau:
     """Cells that are not stored, or not in the sample, count as not feasible."""
     shape = tuple(len(parameter.values) for parameter in request.parameters)
     numeric = [axis for axis, parameter in enumerate(request.parameters) if parameter.numeric]
-    score = np.full(request.combinations, np.nan)
-    score[found.cell_id] = found.score
-    blocks = plateau(score.reshape(shape), numeric)
-    return Plateau(*(values.ravel()[found.cell_id] for values in blocks))
+    return plateau_of_some(found.cell_id, found.score, shape, numeric)
 
 
 class _Kept:

@@ -4,7 +4,7 @@ Works on whatever is stored, while the study runs too. A `View` says how it is l
 of it re-runs a cell.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from math import isnan
@@ -24,7 +24,15 @@ from volbal.errors import InvalidInput
 from volbal.formatting import UNDEFINED, value_text
 from volbal.services import exports, positions, settings, study_life, study_prices
 from volbal.services.research import Aggregate, Simulation, simulate
-from volbal.services.study_ranking import AS_ASKED, STATUSES, Ranking, Status, View, ranked
+from volbal.services.study_ranking import (
+    AS_ASKED,
+    STATUSES,
+    Ranking,
+    Status,
+    View,
+    ranked,
+    request_of,
+)
 from volbal.services.study_request import SETUP_NAMES, StudyRequest, range_of
 from volbal.services.study_split import (
     Selection,
@@ -59,6 +67,8 @@ __all__ = [
 
 Format = Literal["csv", "xlsx", "parquet", "json"]
 ALL: Final = Filters()
+AT_ONCE: Final = 65_536
+"""Rows of a file that are read together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +253,7 @@ def page(
 def cell(database: Database, study_id: int, cell_id: int, view: View = AS_ASKED) -> CellResult:
     """Raises StudyNotFound, InvalidInput where the study has no such cell."""
     ranking = ranked(database, study_id, view)
-    require_cell(ranking, cell_id)
+    require_cell(ranking.request, cell_id)
     places = ranking.places_of(np.array([cell_id]))
     if not len(places):
         raise InvalidInput(
@@ -273,9 +283,9 @@ def cell(database: Database, study_id: int, cell_id: int, view: View = AS_ASKED)
 
 def cell_policy(database: Database, study_id: int, cell_id: int) -> Policy:
     """Raises StudyNotFound, InvalidInput where the cell is invalid."""
-    ranking = ranked(database, study_id, View())
-    require_cell(ranking, cell_id)
-    return ranking.grid.cell_policy(cell_id)
+    request = request_of(database, study_id)
+    require_cell(request, cell_id)
+    return request.grid.cell_policy(cell_id)
 
 
 def simulate_cell(
@@ -286,16 +296,14 @@ def simulate_cell(
     symbol: None for the first. Raises StudyNotFound, PriceUnavailable, InvalidInput;
     PricesChanged where the prices are no longer those of the metrics.
     """
-    ranking = ranked(database, study_id, AS_ASKED)
-    require_cell(ranking, cell_id)
-    request = ranking.request
+    policy = cell_policy(database, study_id, cell_id)
+    request = request_of(database, study_id)
     symbol = request.symbols[0] if symbol is None else symbol
     require_one_of("symbol", symbol, request.symbols)
-    part = study_prices.searched(request)
-    prepared = prepared_as_run(database, study_id, part)[symbol]
-    ticks = ranking.grid.cell_ticks(cell_id)
+    prepared = prepared_as_run(database, study_id, study_prices.searched(request))[symbol]
+    ticks = request.grid.cell_ticks(cell_id)
     setup = replace(request.setup, start=None, end=None, ticks=ticks)  # it is cut already
-    return simulate(prepared.history, ranking.grid.cell_policy(cell_id), setup)
+    return simulate(prepared.history, policy, setup)
 
 
 def heatmap(
@@ -378,10 +386,8 @@ def pareto(
     goals = [goal.metric for goal in ranking.goals]
     columns = metrics_of(database, ranking, goals)
     points = np.column_stack([goal.sign * columns[goal.metric] for goal in ranking.goals])
-    usable = np.flatnonzero(
-        np.isin(ranking.status, [STATUSES.index("feasible"), STATUSES.index("unranked")])
-        & ~np.isnan(points).any(axis=1)
-    )
+    usable = ranking.having("feasible", "unranked")
+    usable = usable[~np.isnan(points[usable]).any(axis=1)]
     front = pareto_front(points[usable])
     front = front[np.argsort(-points[usable[front], 0], kind="stable")]
     others = np.delete(usable, front)
@@ -401,7 +407,7 @@ def slices(
     Raises StudyNotFound, InvalidInput.
     """
     ranking = ranked(database, study_id, view)
-    require_cell(ranking, cell_id)
+    require_cell(ranking.request, cell_id)
     require_one_of("metric", metric, (*SCORES, *NAMES))
     parts = []
     stride = len(ranking.grid)
@@ -519,19 +525,25 @@ def export(database: Database, study_id: int, format: Format, view: View = AS_AS
         exports.require_room(
             len(ranking.cell_id), len(ranking.request.parameters) + 3 + len(SCORES) + len(NAMES)
         )
-    rows = rows_of(database, ranking, ranking.cell_id)
-    rows["rank"] = rows["rank"].astype("Int64")
     if format != "xlsx":
-        return exports.table_bytes(rows, format)
+        return exports.blocks_bytes(_blocks(database, ranking), format)
     return exports.table_bytes(
         {
-            "values": rows,
+            "values": pd.concat(_blocks(database, ranking), ignore_index=True),
             "heatmap": _map(database, ranking, view),
             "parameters": _parameters(ranking.request),
             "summary": _summary(database, ranking, view),
         },
         format,
     )
+
+
+def _blocks(database: Database, ranking: Ranking) -> Iterator[pd.DataFrame]:
+    """The whole table, some rows at a time; one block without a row where there is none."""
+    types = {"rank": "Int64", "status": "str", "rejected_by": "str"}
+    for first in range(0, max(len(ranking.cell_id), 1), AT_ONCE):
+        cells = ranking.cell_id[first : first + AT_ONCE]
+        yield rows_of(database, ranking, cells).astype(types)
 
 
 def _map(database: Database, ranking: Ranking, view: View) -> exports.Heatmap:

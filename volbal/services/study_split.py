@@ -111,7 +111,7 @@ def open_vault(database: Database, study_id: int, cell_id: int, now: datetime) -
         return _same(study_id, known, cell_id)
     ranking = ranked(database, study_id, AS_ASKED)
     _require_split(ranking.request)
-    require_cell(ranking, cell_id)
+    require_cell(ranking.request, cell_id)
     ranking.grid.cell_policy(cell_id)
     if not len(ranking.places_of(np.array([cell_id]))):
         raise InvalidInput(

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
+from numbers import Integral
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from volbal.engine.metrics import METRICS, good_sign
 from volbal.engine.paths import Floats, Ints
 from volbal.errors import InvalidInput
 from volbal.services.study_ranking import STATUSES, Ranking, Status
+from volbal.services.study_request import StudyRequest
 from volbal.storage.database import Database
 from volbal.storage.records import cells as cell_rows
 from volbal.storage.records.cells import Condition, Source
@@ -48,20 +50,20 @@ ALL: Final = Filters()
 def rows_of(database: Database, ranking: Ranking, cells: Ints) -> pd.DataFrame:
     """These stored cells, in this order, with the columns of a page."""
     fields = {one.name: field_of(one.name) for one in ranking.request.parameters}
+    part = ranking.table.take(ranking.places_of(cells))
+    ends = (int(cells.min()), int(cells.max())) if len(cells) else (0, 0)
     with database.read() as connection:
-        found = cell_rows.rows_of_cells(
-            connection, source_of(ranking), ranking.table.take(ranking.places_of(cells)), fields
-        )
-    found = found.iloc[found["cell_id"].searchsorted(cells)].reset_index(drop=True)
-    metrics = [one.metric for one in ranking.constraints]
-    failed = found.pop("failed")
-    status = np.array(STATUSES, dtype=object)[found["status"].to_numpy()]
-    rejected_by = [None if pd.isna(place) else metrics[int(place)] for place in failed]
+        found = cell_rows.rows_of_cells(connection, source_of(ranking), part, fields, ends)
+    there = cells[np.isin(cells, found["cell_id"])]  # the study may be deleted meanwhile
+    found = found.iloc[found["cell_id"].searchsorted(there)].reset_index(drop=True)
+    statuses = np.array(STATUSES, dtype=object)
+    rejecting = np.array([*(one.metric for one in ranking.constraints), None], dtype=object)
+    failed = found["failed"].fillna(len(ranking.constraints)).to_numpy(dtype=np.int64)
     columns = {
         "cell_id": found["cell_id"],
         **{name: found[name] for name in fields},
-        "status": pd.Series(status, dtype=object),
-        "rejected_by": pd.Series(rejected_by, dtype=object),
+        "status": pd.Series(statuses[found["status"].to_numpy()], dtype=object),
+        "rejected_by": pd.Series(rejecting[failed], dtype=object),
         **{name: found[name].astype(np.float64) for name in (*SCORES, *NAMES)},
     }
     return pd.DataFrame(columns)
@@ -115,7 +117,8 @@ def filtered(ranking: Ranking, filters: Filters) -> tuple["pa.Table", list[Condi
         require_one_of("values", name, ("cell_id", *known))
         for value in values:
             require_one_of(name, value, known[name])
-        where.append(Condition(field_of(name), values))
+        kept = tuple(one for one in known[name] if one in values)  # of the parameter's own type
+        where.append(Condition(field_of(name), kept))
     for status in filters.status:
         require_one_of("status", status, STATUSES)
     if filters.status:
@@ -131,18 +134,18 @@ def filtered(ranking: Ranking, filters: Filters) -> tuple["pa.Table", list[Condi
 
 
 def _whole_numbers(values: tuple[Value, ...]) -> Ints:
-    if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+    if not all(isinstance(value, Integral) and not isinstance(value, bool) for value in values):
         raise InvalidInput("cell_id", "not a whole number", "give numbers of cells")
     return np.unique(np.array(values, dtype=np.int64))
 
 
-def require_cell(ranking: Ranking, cell_id: int) -> None:
+def require_cell(request: StudyRequest, cell_id: int) -> None:
     """Raises InvalidInput where the grid has no such cell."""
-    if not 0 <= cell_id < ranking.request.combinations:
+    if not 0 <= cell_id < request.combinations:
         raise InvalidInput(
             "cell_id",
             f"there is no cell {cell_id}",
-            f"allowed: 0 to {ranking.request.combinations - 1:,}",
+            f"allowed: 0 to {request.combinations - 1:,}",
         )
 
 

@@ -33,7 +33,8 @@ RANKED = ("status", "failed", "score", "rank", "plateau", "fragility")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Which rows: of one symbol, or of all pooled (metrics: their mean, null where one is)."""
+    """Which rows: of one symbol, or of all pooled (metrics: their mean, null where one is; summed
+    up for the cells of the ranking only)."""
 
     study_id: int
     symbol: str | None
@@ -49,8 +50,8 @@ class Source:
             for name in map(_column, self.metrics)
         )
         return (
-            f"(select cell_id, {fields}, {means} from cells where study_id = $study_id "
-            "group by cell_id)"
+            f"(select cell_id, {fields}, {means} from cells semi join ranking using (cell_id) "
+            "where study_id = $study_id group by cell_id)"
         )
 
     @property
@@ -100,13 +101,14 @@ def count_cells(
 ) -> int:
     """ranking: the statement scans it by its name."""
     conditions, bound = _where(where)
+    needed, given = _needed(source, where)
     row = connection.execute(
         f"""
         select count(*)
-        from {source.sql} as c join ranking as r using (cell_id)
+        from {needed}
         where {conditions}
         """,
-        source.bound | bound,
+        given | bound,
     ).fetchone()
     return number(row)
 
@@ -123,34 +125,40 @@ def ids_of_cells(
 ) -> NDArray[np.int64]:
     """A page of cells in order; those without the sorted value last."""
     conditions, bound = _where(where)
+    needed, given = _needed(source, where, sort)
     direction = "desc" if descending else "asc"
     found = connection.execute(
         f"""
         select cell_id
-        from {source.sql} as c join ranking as r using (cell_id)
+        from {needed}
         where {conditions}
         order by {_column(sort)} {direction} nulls last, cell_id
         limit $limit offset $offset
         """,
-        source.bound | bound | {"limit": limit, "offset": offset},
+        given | bound | {"limit": limit, "offset": offset},
     ).fetchnumpy()
     return np.asarray(found["cell_id"])
 
 
 def rows_of_cells(
-    connection: Connection, source: Source, ranking: "pa.Table", fields: Mapping[str, str]
+    connection: Connection,
+    source: Source,
+    ranking: "pa.Table",
+    fields: Mapping[str, str],
+    ends: tuple[int, int],
 ) -> pd.DataFrame:
     """The cells of `ranking` by rising cell_id: cell_id, the ranking, the policy fields named in
-    `fields` (name to column), the metrics."""
+    `fields` (name to column), the metrics. ends: no cell_id lies outside."""
     policy = "".join(f", {_column(column)} as {_column(name)}" for name, column in fields.items())
     columns = ", ".join([*RANKED, *map(_column, source.metrics)])
     return connection.execute(
         f"""
         select cell_id{policy}, {columns}
         from {source.sql} as c join ranking as r using (cell_id)
+        where cell_id between $first and $last
         order by cell_id
         """,
-        source.bound,
+        source.bound | {"first": ends[0], "last": ends[1]},
     ).df()
 
 
@@ -201,6 +209,15 @@ def pairs_of_cells(
         """,
         source.bound | bound,
     ).df()
+
+
+def _needed(source: Source, where: Sequence[Condition], *sorts: str) -> tuple[str, dict[str, Any]]:
+    """The cells with their ranking, or the ranking alone where nothing else is asked for; and
+    what is bound in it."""
+    asked = {condition.column for condition in where} | {*sorts}
+    if asked <= {"cell_id", *RANKED}:
+        return "ranking", {}
+    return f"{source.sql} as c join ranking as r using (cell_id)", source.bound
 
 
 def _where(conditions: Sequence[Condition]) -> tuple[str, dict[str, Any]]:
