@@ -11,7 +11,7 @@ from books import NOW
 
 from volbal.domain.study_states import Step, StudyRunning, StudyState
 from volbal.engine.grid import exact_range
-from volbal.services import studies, study_life, study_runner
+from volbal.services import studies, study_life, study_prices, study_runner
 from volbal.services.research import Setup
 from volbal.services.study_request import StudyRequest
 from volbal.storage.database import Database
@@ -143,10 +143,10 @@ def test_a_study_goes_on_only_with_the_prices_it_began_with(database: Database) 
     study_id = draft(database)
     studies.take(database, study_id, Step.START, NOW)
     studies.cancel(database, study_id, NOW)
+    prices = study_prices.described(study_prices.prepared(database, SOME, "whole"), "whole")
+    prices["AAPL"]["fingerprint"] = "other"
     with database.write() as connection:
-        found = study_life.find(connection, study_id)
-        other = {"AAPL": {"fingerprint": "other"}}
-        study_rows.store_run(connection, study_id, NOW, found.completed, 0, other)
+        study_rows.store_run(connection, study_id, NOW, 0, 0, prices)
     with pytest.raises(Exception, match="prices of AAPL have changed"):
         studies.resume(database, study_id, NOW)
     assert state(database, study_id) is StudyState.CANCELLED
