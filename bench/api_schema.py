@@ -65,9 +65,9 @@ def main(examples: str) -> int:
     cases = ["--checks", "all", "--max-examples", examples, "--seed", "7"]
     with served(folder / "volbal.duckdb") as url:
         prepare(url)
-        code = subprocess.run([*command, f"{url}/openapi.json", *cases], check=False).returncode
+        done = subprocess.run([*command, f"{url}/openapi.json", *cases], cwd=folder, check=False)
     print((folder / "server.log").read_text(encoding="utf-8")[-3000:])
-    return code
+    return done.returncode
 
 
 if __name__ == "__main__":
