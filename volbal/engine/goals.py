@@ -324,10 +324,14 @@ def pareto_front(points: Floats) -> Ints:
     """
     if not len(points):
         return np.empty(0, dtype=np.int64)
-    total = np.sum([mean_ranks(column) for column in points.T], axis=0)
+    # Most points are behind this one in everything, and are not even put in order.
+    good = points[knee(points)]
+    near = np.flatnonzero((points >= good).any(axis=1))
+    left = points[near]
+    total = np.sum([mean_ranks(column) for column in left.T], axis=0)
     # In this order nobody behind a point beats it, and the first ones beat most of the others.
-    order = np.lexsort([*(-column for column in points.T[::-1]), -total])
-    return np.sort(order[_unbeaten(np.ascontiguousarray(points[order]))])
+    order = np.lexsort([*(-column for column in left.T[::-1]), -total])
+    return np.sort(near[order[_unbeaten(np.ascontiguousarray(left[order]))]])
 
 
 @numba.njit(cache=True, nogil=True)
