@@ -58,8 +58,8 @@ def main(arguments: Sequence[str]) -> int:
     except VolbalError as error:
         print(f"volbal: {error}", file=sys.stderr)
         return BAD_INPUT
-    except study_commands.Interrupted as interrupted:
-        print(f"\nvolbal: {interrupted}", file=sys.stderr)
+    except KeyboardInterrupt as interrupted:
+        print(f"\nvolbal: {str(interrupted) or 'Interrupted.'}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has seen enough; keep the interpreter from complaining at exit.

@@ -23,7 +23,11 @@ SMALL = 300_000_000
 """Bar-steps below which threads of this process finish before worker processes have started."""
 
 CONNECT_SECONDS = 10
+ANSWER_SECONDS = 60
 ASK_SECONDS = 0.2
+SILENT_SECONDS = 300
+"""After so long without any chunk from a cluster it is given up: joblib does not hear of every
+error there."""
 MOST_DEATHS = 5
 """Deaths of workers in a row, without a task done between them, after which it is given up."""
 
@@ -93,21 +97,22 @@ def evaluate_tasks(
 
     left = {task.key: task for task in tasks}
     deaths = 0
-    with _placed(tasks, workers, dask, given_up) as options:
-        while left:
-            try:
-                for key, values in _in_parallel(list(left.values()), options):
+    while left:
+        waiting = list(left.values())
+        try:
+            with _placed(waiting, workers, dask, given_up) as options:
+                for key, values in _in_parallel(waiting, options):
                     del left[key]
                     deaths = 0
                     yield key, values
-            except BrokenProcessPool as error:  # what its workers had in hand is done again
-                deaths += 1
-                if deaths == MOST_DEATHS:
-                    raise WorkersLost(deaths, error) from error
-            except CancelledError as error:
-                if given_up():
-                    return
-                raise DaskUnavailable(dask, "the scheduler is gone") from error
+        except (BrokenProcessPool, CancelledError) as error:
+            if given_up():
+                return
+            deaths += 1  # what was in hand is done again
+            if deaths == MOST_DEATHS:
+                raise WorkersLost(deaths, error) from error
+        except TimeoutError as error:
+            raise DaskUnavailable(dask, f"no chunk came for {SILENT_SECONDS} s") from error
 
 
 def _in_parallel(tasks: Sequence[Task], options: Mapping[str, Any]) -> Iterator[tuple[int, Floats]]:
@@ -149,7 +154,7 @@ def _placed(
             _cancelling(client, given_up),
             parallel_config(backend="dask", client=client),
         ):
-            yield {}
+            yield {"timeout": SILENT_SECONDS}
     elif steps <= SMALL:
         yield {"backend": "threading", **number}
     else:
@@ -170,12 +175,27 @@ def _cluster(address: str) -> Iterator[Any]:
     except (OSError, ValueError, TimeoutError) as error:
         raise DaskUnavailable(address, f"no scheduler answers there ({error})") from error
     try:
-        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        _require_volbal(client, address)
         yield client
-    except TimeoutError as error:
-        raise DaskUnavailable(address, "the scheduler has no workers") from error
     finally:
         client.close()  # type: ignore[no-untyped-call]  # the same
+
+
+def _require_volbal(client: Any, address: str) -> None:
+    """A worker is there, and it and the scheduler have what the tasks need."""
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+    except TimeoutError as error:
+        raise DaskUnavailable(address, "the scheduler has no workers") from error
+    try:
+        client.submit(_answer, pure=False).result(timeout=ANSWER_SECONDS)
+    except Exception as error:
+        problem = f"it cannot run volbal, which scheduler and workers need to import ({error})"
+        raise DaskUnavailable(address, problem) from error
+
+
+def _answer() -> None:
+    """In a worker: this module is there."""
 
 
 @contextlib.contextmanager

@@ -40,7 +40,7 @@ CHILD = """
 import sys
 from pathlib import Path
 import study_kills
-study_kills.work(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+study_kills.work(Path(sys.argv[1]), *map(int, sys.argv[2:]))
 """
 
 
@@ -125,14 +125,16 @@ class Child:
 
     def __init__(self, path: Path, study_id: int, workers: int = 2, **environment: str) -> None:
         folders = map(str, [PROJECT, PROJECT / "tests", Path(__file__).parent])
+        self._told, telling = os.pipe()  # DuckDB may print to the standard output
         with path.with_name("child.log").open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", CHILD, str(path), str(study_id), str(workers)],
+                [sys.executable, "-c", CHILD, str(path), *map(str, [study_id, workers, telling])],
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(folders)} | environment,
-                stdout=subprocess.PIPE,
+                pass_fds=[telling],
+                stdout=log,
                 stderr=log,
-                text=True,
             )
+        os.close(telling)
         self.heard: list[int] = []
         """Cells stored, as told."""
         self._seen: set[psutil.Process] = set()
@@ -148,8 +150,7 @@ class Child:
         self._listener.join()
 
     def _listen(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as told:
+        with os.fdopen(self._told) as told:
             for line in told:
                 self.heard.append(int(line))
 
@@ -193,14 +194,17 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
-def work(path: Path, study_id: int, workers: int) -> None:
+def work(path: Path, study_id: int, workers: int, telling: int) -> None:
     """The child: start the study or resume it, and say how many cells are stored."""
     with records(path) as database:
         state = studies.get(database, study_id).state
         step = Step.START if state is StudyState.DRAFT else Step.RESUME
         studies.take(database, study_id, step, datetime.now(UTC))
         study_runner.work(
-            database, study_id, workers=workers, told=lambda done, _: os.write(1, b"%d\n" % done)
+            database,
+            study_id,
+            workers=workers,
+            told=lambda done, _: os.write(telling, b"%d\n" % done),
         )
     jobs.shutdown()
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,13 +108,18 @@ def _worked(
     def tell(completed: int, total: int) -> None:
         told(studies.progress(database, study_id))
 
-    try:
-        studies.take(database, study_id, step, datetime.now(UTC))
-        study_runner.work(database, study_id, workers=workers, told=tell)
-    except KeyboardInterrupt:
-        raise Interrupted(study_id) from None
-    finally:
-        jobs.shutdown()
+    studies.take(database, study_id, step, datetime.now(UTC))
+    with ThreadPoolExecutor(1) as aside:  # Ctrl-C in this thread would break a statement of DuckDB
+        run = aside.submit(study_runner.work, database, study_id, workers=workers, told=tell)
+        try:
+            run.result()
+        except KeyboardInterrupt:
+            study_runner.let_go(study_id)
+            wait([run])
+            study_runner.interrupt(database, study_id)
+            raise Interrupted(study_id) from None
+        finally:
+            jobs.shutdown()
     return _report(database, study_id, Shown())
 
 

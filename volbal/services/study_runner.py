@@ -74,7 +74,7 @@ def work(
         LOG.exception("Study %d failed", study_id)
         _fail(database, study_id, f"Unexpected {type(error).__name__}: {error}")
     except BaseException:
-        _interrupt(database, study_id)
+        interrupt(database, study_id)
         raise
 
 
@@ -228,7 +228,8 @@ def _fail(database: Database, study_id: int, error: str, failed: int = 0) -> Non
             )
 
 
-def _interrupt(database: Database, study_id: int) -> None:
+def interrupt(database: Database, study_id: int) -> None:
+    """This process works on it no longer; what is stored stays."""
     with database.write() as connection:
         stored = study_life.find(connection, study_id)
         if stored.owner == OWNER and stored.state is StudyState.RUNNING:
@@ -308,7 +309,7 @@ class _Runner:
             known = study_rows.all_studies(connection)
         mine = [one for one in known if one.owner == OWNER and one.state is StudyState.RUNNING]
         for one in mine:
-            _interrupt(self._database, one.study_id)
+            interrupt(self._database, one.study_id)
 
 
 _gate = threading.Lock()
