@@ -23,8 +23,7 @@ from volbal.ui import (
 from volbal.ui.log import plain
 
 PAGE = "optimize"
-MOST_DIGITS = 18
-"""Of the number of a study."""
+MOST_DIGITS = 18  # of the number of a study; a string here would stand on the page
 
 STUDIES = Path(__file__).with_name("studies.py")
 

@@ -68,33 +68,6 @@ def test_best_follows_the_metrics_good_direction(swept: Optimization) -> None:
     assert cells["volatility"][swept.best("volatility")] == cells["volatility"].min()
 
 
-def test_heatmap_of_fixed_others_shows_exactly_those_cells(swept: Optimization) -> None:
-    shown = swept.heatmap(
-        "trigger_threshold", "rebalance_ratio", "cagr", fixed={"min_stock_share": 0.2}
-    )
-    assert len(shown) == 20
-    for row in shown.itertuples():
-        cell = swept.cells.loc[row.cell_id]
-        assert (cell["trigger_threshold"], cell["rebalance_ratio"], cell["cagr"]) == (
-            row.trigger_threshold,
-            row.rebalance_ratio,
-            row.cagr,
-        )
-
-
-@pytest.mark.parametrize(("metric", "pick"), [("cagr", "max"), ("volatility", "min")])
-def test_heatmap_of_the_best_others_takes_the_good_end(
-    swept: Optimization, metric: str, pick: str
-) -> None:
-    shown = swept.heatmap("min_stock_share", "rebalance_ratio", metric)
-    expected = swept.cells.groupby(["min_stock_share", "rebalance_ratio"])[metric].agg(pick)
-    for row in shown.itertuples():
-        value = getattr(row, metric)
-        wanted = expected[(row.min_stock_share, row.rebalance_ratio)]
-        assert value == wanted or (np.isnan(value) and np.isnan(wanted))
-        assert row.valid == (row.min_stock_share < 0.75)
-
-
 def test_all_cells_invalid_is_an_error_before_anything_runs() -> None:
     with pytest.raises(InvalidInput, match="all 2 combinations"):
         optimize(AAPL, Policy(), (Parameter("min_stock_share", (0.8, 0.9)),), DECADE)

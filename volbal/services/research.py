@@ -14,7 +14,7 @@ from volbal import jobs
 from volbal.domain.policy import Policy
 from volbal.domain.rule import REASONS
 from volbal.engine import simulation
-from volbal.engine.grid import Grid, Parameter, Value, valid
+from volbal.engine.grid import Grid, Parameter, valid
 from volbal.engine.metrics import (
     ANNUAL,
     METRICS,
@@ -422,37 +422,6 @@ class Optimization:
         usable = self.cells[self.cells["valid"]]
         order = (usable[metric] * -good_sign(metric)).sort_values(kind="stable").index
         return usable.loc[order]
-
-    def heatmap(
-        self,
-        x: str,
-        y: str,
-        metric: str,
-        fixed: Mapping[str, Value] | None = None,
-        aggregate: Aggregate = "best",
-    ) -> pd.DataFrame:
-        """One row per pair of x and y values: the two values, `metric`, cell_id and valid.
-
-        Cells that share the pair differ in other parameters: those in `fixed` are held at a
-        value, the rest is aggregated. cell_id: the cell shown, for median and mean the one
-        nearest to the shown value. valid: whether any cell of the pair was simulated.
-        """
-        cells = self.cells
-        for name, value in (fixed or {}).items():
-            cells = cells[cells[name] == value]
-        if aggregate == "best":
-            shown = (cells[metric] * good_sign(metric)).groupby([cells[x], cells[y]], sort=False)
-            target = shown.transform("max") * good_sign(metric)
-        else:
-            shown = cells[metric].groupby([cells[x], cells[y]], sort=False)
-            target = shown.transform(aggregate)
-        distance = (cells[metric] - target).abs().fillna(np.inf)
-        nearest = distance.groupby([cells[x], cells[y]], sort=False).idxmin()
-        valid = cells["valid"].groupby([cells[x], cells[y]], sort=False).any()
-        frame = nearest.rename("cell_id").reset_index()
-        frame[metric] = target.loc[nearest.to_numpy()].to_numpy()
-        frame["valid"] = valid.to_numpy()
-        return frame
 
 
 MOST_AT_ONCE = 1_000_000

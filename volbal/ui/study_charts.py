@@ -64,6 +64,10 @@ FRAME: Final = (
 see."""
 
 
+MOST_DESCRIBED: Final = 1_000
+"""Cells that describe themselves to screen readers; more take a while, and the chart has a text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Axis:
     """title, and the values in order as text."""
@@ -137,7 +141,7 @@ def heatmap(
     click = _click(chosen)
     rects = (
         alt.Chart(shown)
-        .mark_rect(cursor="pointer", aria=False)  # the chart has a text; 10,000 take a while
+        .mark_rect(cursor="pointer", aria=len(shown) <= MOST_DESCRIBED)
         .encode(x=x, y=y, color=colour, opacity=faded, tooltip=told)
         .add_params(click)
     )
