@@ -104,6 +104,16 @@ def test_no_screen_module_hides_one_of_the_standard_library() -> None:
     assert not names & sys.stdlib_module_names
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "pages").glob("*.py")), ids=lambda path: path.name)
+def test_no_page_has_a_text_of_its_own_that_streamlit_would_show(path: Path) -> None:
+    rest = ast.parse(path.read_text(encoding="utf-8")).body[1:]  # all but its docstring
+    assert not [
+        node.lineno
+        for node in rest
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    ]
+
+
 def test_the_trigger_levels_are_computed_in_one_place() -> None:
     pattern = re.compile(r"1(\.0)? *[-+] *(\w+\.)*trigger_(up|down)")
     places = [
