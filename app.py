@@ -38,6 +38,7 @@ if TOKEN:  # who knows it may come under any name; `Access` still refuses foreig
 
 
 BAR_SECONDS = 5.0
+"""How long the end of the server waits for a bar that an autopilot has begun."""
 
 
 def warm_up() -> None:

@@ -17,6 +17,7 @@ from volbal.ui.series import bar_columns
 
 PAGE = "data"
 TURN, ORDER = f"{PAGE}.file.turn", f"{PAGE}.file.order"
+SAVED = f"{PAGE}.file.saved"
 LARGEST_MB = price_import.LARGEST // 2**20
 SHOWN = 5
 """Bars at each end of a preview."""
@@ -24,6 +25,7 @@ SHOWN = 5
 
 def inputs() -> None:
     """Choose a file and say whose prices it has; the preview and its Save button."""
+    _show_saved()
     turn = st.session_state.get(TURN, 0)
     st.markdown(
         "CSV or Parquet: Date and Close at least, Open, High, Low, Volume, Dividends and Stock "
@@ -124,13 +126,22 @@ def _show(looked_at: Import, file_id: str) -> None:
         type="primary",
         icon=":material/save:",
         on_click=acting.act,
-        args=(f"{PAGE}.save-{file_id}-{history.symbol}", _save, looked_at),
+        args=(f"{PAGE}.save-{file_id}-{history.symbol}", _save, looked_at, st.session_state[SAVED]),
     )
 
 
-def _save(looked_at: Import) -> str:
+def _show_saved() -> None:
+    """Where a file has just been saved: let go of it, and show its prices below."""
+    saved: list[Import] = st.session_state.setdefault(SAVED, [])
+    if saved:
+        history = saved[-1].history
+        st.session_state[TURN] = st.session_state.get(TURN, 0) + 1
+        st.session_state["symbol"] = history.symbol
+        st.session_state["interval"] = history.provenance.interval
+        saved.clear()
+
+
+def _save(looked_at: Import, saved: list[Import]) -> str:
     price_import.save(running.database(), looked_at, acting.now())
-    st.session_state[TURN] = st.session_state.get(TURN, 0) + 1
-    st.session_state["symbol"] = looked_at.history.symbol
-    st.session_state["interval"] = looked_at.history.provenance.interval
+    saved.append(looked_at)
     return f"{looked_at.name} is saved: {looked_at.history.symbol} is shown below."
