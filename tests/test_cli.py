@@ -137,7 +137,7 @@ def test_a_start_without_a_session_moves_inwards_and_says_so() -> None:
         (["simulate", "AAPL", "--set", "trigger_up"], ["trigger_up", "FIELD=VALUE"]),
         (["simulate", "AAPL", "--set", "lot_size=nan"], ["lot_size", "finite"]),
         (["simulate", "AAPL", "--policy", "missing.json"], ["missing.json"]),
-        (["simulate", "AAPL", "--capital", "0"], ["capital", "> 0"]),
+        (["simulate", "AAPL", "--capital", "0"], ["capital", "0.000001 to"]),
         (["simulate", "AAPL", "--capital", "nan"], ["capital"]),
         (["simulate", "AAPL", "--stock-share", "1.5"], ["stock_share", "[0, 1]"]),
         (["simulate", "AAPL", "--ticks", "hourly"], ["hourly", "close, limit"]),

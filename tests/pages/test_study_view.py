@@ -357,7 +357,7 @@ def test_a_policy_is_applied_to_a_position_after_its_differences_were_shown(
     app.button(key="optimize-confirm").click().run()
     policy = positions.find_position(database, 1).configuration.policy
     assert policy == Policy(trigger_up=0.02, trigger_down=0.02, rebalance_ratio=1.5)
-    assert "KO 1 has this policy now" in words(app)
+    assert "KO #1 has this policy now" in words(app)
     assert any(one.proto.query_string == "id=1" for one in app.get("page_link"))
 
 

@@ -63,7 +63,7 @@ class Setup:
     def __post_init__(self) -> None:
         if not LEAST_MONEY <= self.capital <= MOST_MONEY:
             allowed = f"allowed: {LEAST_MONEY:f} to {MOST_MONEY:,.0f}"
-            raise InvalidInput("capital", "not an amount above 0 that money can be", allowed)
+            raise InvalidInput("capital", f"{self.capital:g} is out of range", allowed)
         if not 0.0 <= self.stock_share <= 1.0:
             raise InvalidInput(
                 "stock_share",
