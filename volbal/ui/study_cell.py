@@ -191,7 +191,7 @@ def _preview(looked: Looked, cell: CellResult, position: Position) -> None:
         return
     st.markdown("**What changes**")
     st.table(setting.told(changes), border="horizontal", hide_index=True)
-    token = f"apply-{looked.study_id}-{cell.cell_id}-{position.position_id}-{acting.now()}"
+    token = acting.token(f"apply-{looked.study_id}-{cell.cell_id}-{position.position_id}")
     if st.button(
         "Apply",
         key=f"{looked.page}-confirm",

@@ -141,7 +141,7 @@ def _open_vault(looked: Looked, cell: CellResult) -> None:
         f"**{parameter_text(dict(cell.parameters))}** is simulated on the last 20 % of the range "
         "and stamped. The vault opens once: no other cell of this study can be tried on it."
     )
-    token = f"vault-{looked.study_id}-{cell.cell_id}-{acting.now()}"
+    token = acting.token(f"vault-{looked.study_id}-{cell.cell_id}")
     if st.button(
         "Open it, once",
         key=f"{looked.page}-vault-confirm",

@@ -223,7 +223,7 @@ def _actions(database: Database, study: Study) -> None:
                 icon=f":material/{icon}:",
                 key=f"studies-{label}-{study.study_id}-{study.state}",
                 on_click=acting.act,
-                args=(f"{label} {study.study_id} {acting.now()}", does, database, study.study_id),
+                args=(acting.token(f"{label}-{study.study_id}"), does, database, study.study_id),
             )
         if study.state is not StudyState.RUNNING:
             _delete_button([study])
@@ -307,7 +307,7 @@ def _ask(database: Database, doomed: Sequence[Study]) -> None:
         type="primary",
         icon=":material/delete:",
         on_click=acting.act,
-        args=(f"delete {ids} {acting.now()}", _delete, database, ids),
+        args=(acting.token(f"delete-{ids}"), _delete, database, ids),
     ):
         st.rerun()
 
@@ -338,7 +338,7 @@ def _note(database: Database, study: Study) -> None:
             key=f"{key}-save",
             icon=":material/save:",
             on_click=acting.act,
-            args=(f"note {study.study_id} {acting.now()}", _keep, database, study.study_id, text),
+            args=(acting.token(f"note-{study.study_id}"), _keep, database, study.study_id, text),
         )
 
 

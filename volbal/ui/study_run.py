@@ -76,7 +76,7 @@ def _buttons(page: str, database: Database, asked: Asked, study: Study | None) -
         icon=":material/play_arrow:",
         disabled=asked.estimate is None,
         on_click=acting.act,
-        args=(f"run {key} {acting.now()}", _run, page, database, request, study_id),
+        args=(acting.token(f"run-{key}"), _run, page, database, request, study_id),
         help="Saves it and runs it in the background; you can leave this page meanwhile.",
     )
     saved = study_id is not None and study is not None and request == study.request
@@ -86,7 +86,7 @@ def _buttons(page: str, database: Database, asked: Asked, study: Study | None) -
         icon=":material/save:",
         disabled=asked.estimate is None or saved,
         on_click=acting.act,
-        args=(f"save {key} {acting.now()}", _save, page, database, request, study_id),
+        args=(acting.token(f"save-{key}"), _save, page, database, request, study_id),
         help="Keeps it on Studies without running it.",
     )
 
@@ -223,7 +223,7 @@ def _button(
         key=f"{label.lower()}-{study.study_id}",
         icon=f":material/{icon}:",
         on_click=acting.act,
-        args=(f"{label} {study.study_id} {acting.now()}", does, database, study.study_id),
+        args=(acting.token(f"{label}-{study.study_id}"), does, database, study.study_id),
     )
 
 
