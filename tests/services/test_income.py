@@ -6,7 +6,7 @@ from books import DAY, NOW, a_cell, at, contents, event_types, filled_at
 
 from volbal.domain.dividends import DividendNotAccrued, DividendState
 from volbal.errors import InvalidInput
-from volbal.services import income, positions, settings, trading, verify
+from volbal.services import course, income, overview, positions, settings, trading, verify
 from volbal.services.income import DividendNotFound
 from volbal.storage.database import Database
 
@@ -35,6 +35,19 @@ def test_a_dividend_accrues_on_its_ex_date_and_is_paid_on_its_pay_date(
     assert seen == [before, before, accrued, accrued, paid, paid]
     assert event_types(database, cell.position_id).count("dividend_accrued") == 1
     assert event_types(database, cell.position_id).count("dividend_paid") == 1
+
+
+def test_the_stock_earned_no_dividend_that_went_ex_before_the_position_was_opened(
+    database: Database,
+) -> None:
+    cell = a_cell(database)
+    ex_on = (NOW - 2 * DAY).date()
+    income.announce(database, cell.position_id, ex_on=ex_on, per_share=1, now=NOW)
+    trading.evaluate(database, cell.position_id, at(100), NOW)
+    trading.evaluate(database, cell.position_id, at(100), NOW + DAY)
+    (row,) = overview.overview(database, NOW + DAY).open
+    assert row.performance.stock == 0.0
+    assert course.course(database, cell.position_id, NOW + DAY).dividends.empty
 
 
 def test_an_ex_date_gap_fires_no_trigger(database: Database) -> None:

@@ -1,11 +1,13 @@
 """The sample portfolio: real services over bundled prices; removed without a trace, alone."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import pandas as pd
 import pytest
 from books import NOW, a_cell, carried_out, contents
 
-from volbal.services import overview, positions, sample, verify
+from volbal.services import autopilot, market_data, overview, positions, price_store, sample, verify
 from volbal.storage import records
 from volbal.storage.database import Database
 
@@ -75,3 +77,17 @@ def test_a_whole_sample_is_not_touched_by_finishing(database: Database) -> None:
     sample.add(database, TODAY)
     sample.finish_removal(database)
     assert len(positions.list_positions(database)) == len(sample.CELLS)
+
+
+def test_it_keeps_to_the_prices_it_came_with(database: Database) -> None:
+    sample.add(database, TODAY)
+    symbol = sample.CELLS[0].symbol
+    known = market_data.BUNDLED.history(symbol)
+    later = known.bars.iloc[-5:].set_axis(known.bars.index[-5:] + pd.Timedelta(days=365))
+    newer = replace(known, bars=pd.concat([known.bars, later]))
+    with database.write() as connection:
+        price_store.replace(connection, newer, "test", TODAY)
+    before = contents(database)
+    assert market_data.history(database, symbol).last_date > known.last_date
+    autopilot.catch_up_all(database, TODAY)
+    assert contents(database) == before

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import pandas as pd
@@ -115,11 +116,12 @@ def missed(database: Database, position_id: int, now: datetime) -> list[Bar]:
     with database.read() as connection:
         position = book.position(connection, position_id)
         autopilot = records.find_autopilot(connection, position_id)
+        is_sample = position_id in records.samples(connection)
     if autopilot is None or not autopilot.is_on or not position.balance.is_open:
         return []
     seen_until = max(autopilot.seen_until, position.last_price_at or autopilot.seen_until)
-    history = market_data.history(database, position.ticker)
-    return list(bars_after(history, seen_until, now))
+    known = market_data.BUNDLED.history if is_sample else partial(market_data.history, database)
+    return list(bars_after(known(position.ticker), seen_until, now))
 
 
 def catch_up(
@@ -171,12 +173,11 @@ def waiting(database: Database, now: datetime) -> list[str]:
 
 
 def fetch(database: Database, symbol: str, now: datetime) -> str:
-    """Ask Yahoo for the closes of `symbol` that are not here yet; says what came of it."""
-    try:
-        return market_data.refresh(database, market_data.yahoo(), symbol, DAILY, now).sentence
-    except VolbalError as error:
-        LOG.warning("No new closes of %s for its autopilot. %s", symbol, error)
-        return f"{error} The closes that are here go on being used."
+    """Ask Yahoo for the closes of `symbol` that are not here yet; says what came of it.
+
+    Raises VolbalError where none could be had; the closes that are here go on being used.
+    """
+    return market_data.refresh(database, market_data.yahoo(), symbol, DAILY, now).sentence
 
 
 def watch(stop: threading.Event, now: Callable[[], datetime]) -> None:
@@ -193,13 +194,20 @@ def watch(stop: threading.Event, now: Callable[[], datetime]) -> None:
             for symbol in waiting(database, moment):
                 if not stop.is_set() and moment - asked.get(symbol, LONG_AGO) >= ASK_AGAIN:
                     asked[symbol] = moment
-                    fetch(database, symbol, moment)
+                    _try_to_fetch(database, symbol, moment)
             catch_up_all(database, moment, go_on)
         except VolbalError as error:
             LOG.warning("The autopilots wait. %s", error)
         except _Stopped:
             return
         stop.wait(WATCH_SECONDS)
+
+
+def _try_to_fetch(database: Database, symbol: str, now: datetime) -> None:
+    try:
+        fetch(database, symbol, now)
+    except VolbalError as error:
+        LOG.warning("No new closes of %s for its autopilot. %s", symbol, error)
 
 
 class _Stopped(Exception):

@@ -12,7 +12,7 @@ import pandas as pd
 from volbal.domain.decision import levels
 from volbal.domain.position import Position
 from volbal.errors import PriceUnavailable
-from volbal.market.sessions import EXCHANGE, SESSION_CLOSES
+from volbal.market.sessions import EXCHANGE, SESSION_CLOSES, exchange_date
 from volbal.services import autopilot, book, market_data
 from volbal.storage import records
 from volbal.storage.database import Database
@@ -67,7 +67,7 @@ def course(database: Database, position_id: int, now: datetime) -> Course:
     marks = [
         (_naive(datetime.combine(one.ex_on, SESSION_CLOSES, EXCHANGE)), one)
         for one in paid
-        if one.net is not None
+        if one.net is not None and one.ex_on > exchange_date(position.opened_at)
     ]
     dividends = pd.DataFrame(
         [(at, _at(prices, at.replace(tzinfo=UTC)), float(one.per_share)) for at, one in marks],

@@ -9,7 +9,6 @@ from volbal.domain import dividends
 from volbal.domain.dividends import Dividend, DividendState
 from volbal.domain.ledger import Balance, Entry, fold
 from volbal.domain.money import EXACT, NO_SHARES, PRICE, Number, positive, round_to
-from volbal.domain.policy import Policy
 from volbal.domain.position import Position
 from volbal.domain.wording import money, price, shares
 from volbal.errors import InvalidInput, VolbalError
@@ -149,7 +148,7 @@ def accrue(database: Database, position_id: int, now: datetime) -> list[Dividend
         for step in steps:
             position = _store(connection, position, step, now)
         moved = dict.fromkeys(step.dividend.dividend_id for step in steps)
-        per_share = net_per_share(steps, position.configuration.policy)
+        per_share = net_per_share(steps, position)
         if steps:
             since = book.Since(dividend=per_share)
             book.value(connection, position, now, position.last_price, since)
@@ -173,7 +172,7 @@ def work_off(
     steps = list(due(connection, position, day))
     for step in steps:
         position = _store(connection, position, step, now)
-    return position, net_per_share(steps, position.configuration.policy)
+    return position, net_per_share(steps, position)
 
 
 def due(connection: Connection, position: Position, day: Day) -> Iterator[Due]:
@@ -199,10 +198,16 @@ def _accrual_due(
     return Due(dividend, entry, held)
 
 
-def net_per_share(steps: list[Due], policy: Policy) -> Decimal:
-    """What went ex among `steps`, per share and net of withholding."""
-    gross = sum((step.dividend.per_share for step in steps if step.held is not None), NO_SHARES)
-    return round_to(PRICE, EXACT.multiply(gross, 1 - Decimal(repr(policy.withholding_rate))))
+def net_per_share(steps: list[Due], position: Position) -> Decimal:
+    """What went ex among `steps` since the position was opened, per share and net of withholding.
+
+    What had gone ex before is not in the price that it was opened at.
+    """
+    opened_on = exchange_date(position.opened_at)
+    accrued = [step.dividend for step in steps if step.held is not None]
+    gross = sum((one.per_share for one in accrued if one.ex_on > opened_on), NO_SHARES)
+    rate = Decimal(repr(position.configuration.policy.withholding_rate))
+    return round_to(PRICE, EXACT.multiply(gross, 1 - rate))
 
 
 def _store(connection: Connection, position: Position, step: Due, now: datetime) -> Position:

@@ -168,7 +168,7 @@ def parameter_text(values: dict[str, Value]) -> str:
 def policy_sentence(policy: Policy) -> str:
     """What the policy does, in one sentence."""
     size = {
-        "proportional": f"{value_text(policy.ratio)} × the distance from the anchor × equity",
+        "proportional": f"{value_text(policy.ratio)} × the anchor’s distance per price × equity",
         "fixed_percentage": f"{percent(policy.ratio, 1)} of the cash or of the shares",
         "original": f"{value_text(policy.ratio)} × the price ratio × equity",
     }[policy.sizing]

@@ -382,9 +382,16 @@ def _show_waiting(database: Database, row: Row, seen_until: datetime, now: datet
         icon=":material/cloud_download:",
         help="Fetches them from Yahoo and catches up. Example: after a week offline.",
     ):
-        with st.spinner(f"Asking for {position.ticker}", show_time=True):
-            acting.say("success", autopilot.fetch(database, position.ticker, now))
+        _ask_yahoo(database, position.ticker, now)
         _catch_up(database, position.position_id)
+
+
+def _ask_yahoo(database: Database, symbol: str, now: datetime) -> None:
+    try:
+        with st.spinner(f"Asking for {symbol}", show_time=True):
+            acting.say("success", autopilot.fetch(database, symbol, now))
+    except VolbalError as error:
+        acting.say("error", f"{error} The closes that are here go on being used.")
 
 
 def _switch(database: Database, position_id: int, is_on: bool) -> str:

@@ -115,14 +115,14 @@ def _selection(looked: Looked) -> Selection:
 def _draw_vault(looked: Looked, cell: CellResult | None) -> None:
     st.markdown(
         "**Vault**",
-        help="The last 20 % of the range, which no cell has seen. It can be opened once, for one "
-        "cell: a second look would be one more trial.",
+        help="The last 20 % of the range, which no cell of this study has seen. It can be opened "
+        "once, for one cell: a second look would be one more trial.",
     )
     opened = study_results.vault(looked.database, looked.study_id)
     if opened is not None:
         _show_vault(looked, opened)
         return
-    st.caption("Closed: the last 20 % of the range, which no cell has seen.")
+    st.caption("Closed: the last 20 % of the range, which no cell of this study has seen.")
     if cell is None or cell.status == "invalid":
         st.caption("Choose a cell that was simulated to open it for.")
         return
