@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,8 +41,6 @@ from volbal.market.model import PriceHistory
 LEAST_MONEY = 1e-6
 MOST_MONEY = 1e12
 """Amounts that the ledger can hold; far beyond them doubles lose what is computed."""
-
-Aggregate = Literal["best", "median", "mean"]
 
 
 @dataclass(frozen=True, slots=True)

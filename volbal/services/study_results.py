@@ -23,7 +23,7 @@ from volbal.engine.simulation import undefined_metrics
 from volbal.errors import InvalidInput
 from volbal.formatting import UNDEFINED, value_text
 from volbal.services import exports, positions, settings, study_life, study_prices
-from volbal.services.research import Aggregate, Simulation, simulate
+from volbal.services.research import Simulation, simulate
 from volbal.services.study_ranking import (
     AS_ASKED,
     STATUSES,
@@ -59,11 +59,21 @@ from volbal.services.study_table import (
 )
 from volbal.storage.database import Database
 from volbal.storage.records import cells as cell_rows
+from volbal.storage.records.cells import Aggregate
 
 __all__ = [
-    "SCORES", "Filters", "Selection", "Status", "Vault", "VaultOpened", "View", "open_vault",
-    "selection", "vault",
-]  # fmt: skip
+    "SCORES",
+    "Aggregate",
+    "Filters",
+    "Selection",
+    "Status",
+    "Vault",
+    "VaultOpened",
+    "View",
+    "open_vault",
+    "selection",
+    "vault",
+]
 
 Format = Literal["csv", "xlsx", "parquet", "json"]
 ALL: Final = Filters()

@@ -13,8 +13,7 @@ from volbal.engine.grid import Parameter, Value
 from volbal.engine.metrics import METRICS, Metric
 from volbal.formatting import UNDEFINED, metric_text, short_texts
 from volbal.services import study_results
-from volbal.services.research import Aggregate
-from volbal.services.study_results import Counts, Statistics
+from volbal.services.study_results import Aggregate, Counts, Statistics
 from volbal.ui import study_charts, tables
 from volbal.ui.fields import parameter_text, shown_value
 from volbal.ui.study_address import COLUMNS
