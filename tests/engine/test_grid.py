@@ -6,6 +6,7 @@ from samples import random_sample
 
 from volbal.domain.policy import Policy
 from volbal.engine import simulation
+from volbal.engine.bounds import EVERY_BOUND, first_broken, valid
 from volbal.engine.grid import (
     Grid,
     Parameter,
@@ -13,7 +14,8 @@ from volbal.engine.grid import (
     evaluate,
     evaluate_blocks,
     exact_range,
-    valid,
+    no_valid_cell,
+    reasons,
 )
 from volbal.engine.metrics import METRICS
 from volbal.engine.paths import Paths, price_path
@@ -110,14 +112,42 @@ def test_invalid_cells_are_those_whose_policy_is_refused() -> None:
          Parameter("max_trade_share", (0.0, 0.5)),
          Parameter("max_orders_per_day", (1.0, 1.5))),
     )  # fmt: skip
-    flags = valid(grid.terms(np.arange(len(grid))))
+    terms = grid.terms(np.arange(len(grid)))
+    flags, broken = valid(terms), first_broken(terms)
     for cell_id in range(len(grid)):
+        refused = ""
         try:
             grid.cell_policy(cell_id)
-            accepted = True
-        except InvalidInput:
-            accepted = False
-        assert flags[cell_id] == accepted, grid.cell(cell_id)
+        except InvalidInput as error:
+            refused = error.field
+        assert flags[cell_id] == (not refused), grid.cell(cell_id)
+        place = broken[cell_id]
+        assert refused == ("" if place == len(EVERY_BOUND) else EVERY_BOUND[place].fields[0])
+
+
+def test_an_invalid_cell_has_its_reason_in_the_names_that_were_swept() -> None:
+    grid = Grid(
+        Policy(),
+        (Parameter("trigger_threshold", (0.0, 0.03)), Parameter("min_stock_share", (0.2, 0.8))),
+    )
+    assert reasons(grid, np.array([3, 2, 1, 0])) == [
+        "min_stock_share is not below max_stock_share",
+        "",
+        "trigger_threshold is not in (0, 1)",
+        "trigger_threshold is not in (0, 1)",
+    ]
+    assert reasons(grid, np.array([3]), str.upper) == [
+        "MIN_STOCK_SHARE is not below MAX_STOCK_SHARE"
+    ]
+
+
+def test_a_grid_without_a_valid_cell_says_which_bound_which_value_and_what_is_allowed() -> None:
+    grid = Grid(Policy(), (Parameter("min_stock_share", (0.8, 0.9)),))
+    assert str(no_valid_cell(grid)) == (
+        "parameters: all 2 combinations break a bound, the first one because min_stock_share 0.8 "
+        "is not below max_stock_share 0.75; 0 <= min_stock_share < max_stock_share <= 1; sweep "
+        "other values or change the base policy."
+    )
 
 
 def three_closes() -> Paths:

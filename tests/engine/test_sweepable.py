@@ -7,7 +7,8 @@ import pytest
 from samples import random_sample
 
 from volbal.domain.policy import Policy
-from volbal.engine.grid import SWEPT, Grid, Parameter, Value, evaluate, valid
+from volbal.engine.bounds import valid
+from volbal.engine.grid import SWEPT, Grid, Parameter, Value, evaluate
 from volbal.engine.paths import Paths
 
 VALUES: dict[str, tuple[Value, Value]] = {

@@ -215,7 +215,10 @@ def test_invalid_cells_samples_and_symbols_are_counted_while_typing(open_page) -
         {"sweep.min_stock_share": "0.2:0.6:0.2", "sweep.max_stock_share": "0.4:0.8:0.2"},
     )
     # Of 3 × 3 pairs 0.4 ≥ 0.4, 0.6 ≥ 0.4 and 0.6 ≥ 0.6 are no guardrails.
-    assert "**9 combinations** = 3 × 3 · 6 valid, 3 invalid" in words(app)
+    assert (
+        "**9 combinations** = 3 × 3 · 6 valid, 3 invalid: min stock share is not below max stock "
+        "share"
+    ) in words(app)
     app.multiselect(key="optimize.symbols").set_value(["AAPL", "KO"]).run()
     assert "2013-01-02 to 2014-12-31" in words(app)  # KO's prices end there
     assert "2 symbols: 18 cells · 12 valid, 6 invalid" in words(app)

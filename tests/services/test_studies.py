@@ -8,7 +8,8 @@ import pytest
 from books import NOW
 
 from volbal.domain.study_states import Step, StudyState
-from volbal.engine.grid import evaluate, exact_range
+from volbal.engine.bounds import EVERY_BOUND
+from volbal.engine.grid import Parameter, evaluate, exact_range
 from volbal.engine.metrics import METRICS
 from volbal.services import studies, study_prices, study_runner
 from volbal.services.research import Setup
@@ -74,6 +75,20 @@ def test_invalid_cells_count_as_completed_at_once_and_are_no_trials(database: Da
     seen = studies.progress(database, completed(database, request))
     assert (seen.completed, seen.invalid, seen.percentage) == (9, 3, 100.0)
     assert studies.trials(database, "AAPL") == 6
+
+
+def test_invalid_cells_are_counted_by_the_first_bound_they_break(database: Database) -> None:
+    # Of 3 × 2 × 2 cells 4 have a trigger of 0; of the other 8 those with 0.4 ≥ 0.3 are no
+    # guardrails: 2. Both counts are of two symbols.
+    sweep = (
+        Parameter("trigger_down", (0.0, 0.02, 0.03)),
+        Parameter("min_stock_share", (0.2, 0.4)),
+        Parameter("max_stock_share", (0.3, 0.5)),
+    )
+    found = studies.estimate(database, replace(REQUEST, parameters=sweep, max_cells=1000))
+    told = [(EVERY_BOUND[place].fields[0], count) for place, count in found.broken]
+    assert told == [("trigger_down", 8), ("min_stock_share", 4)]
+    assert (found.valid, found.invalid) == (12, 12)
 
 
 def test_a_key_makes_one_study_and_a_deleted_one_stays_counted(database: Database) -> None:

@@ -1,7 +1,7 @@
 """Parameter grids: exact values, the cells they span, and what each cell's policy is."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -10,14 +10,14 @@ import numpy as np
 
 from volbal.domain.policy import (
     BOOLEANS,
-    BOUNDS,
     DEFAULT_RATIOS,
     SHORTHANDS,
     SIZINGS,
     SWEEPABLE,
     Policy,
 )
-from volbal.domain.rule import FIXED_PERCENTAGE, Terms
+from volbal.domain.rule import Terms
+from volbal.engine.bounds import EVERY_BOUND, first_broken, valid
 from volbal.engine.kernel import replay
 from volbal.engine.metrics import METRICS, BlockMoments, block_moments, streamed_metrics
 from volbal.engine.paths import TICK_MODELS, Flags, Floats, Ints, Paths, PricePath
@@ -192,6 +192,11 @@ class Grid:
                 columns[row["rebalance_ratio"], of_sizing] = DEFAULT_RATIOS[name]
         return columns
 
+    def swept_as(self, field: str) -> str:
+        """The parameter that sets a policy field; the field itself where none does."""
+        names = (one.name for one in self.parameters if field in _targets(one.name))
+        return next(names, field)
+
     def _sweeps(self, field: str) -> bool:
         return any(field in _targets(parameter.name) for parameter in self.parameters)
 
@@ -206,18 +211,28 @@ def _as_numbers(parameter: Parameter) -> Floats:
     )
 
 
-def valid(terms: Floats) -> Flags:
-    """Which columns of `terms` keep every bound of SPEC §2, shape (m,)."""
-    by_name = dict(zip(Terms._fields, terms, strict=True))
-    kept: Flags = by_name["min_stock_share"] < by_name["max_stock_share"]
-    for name, bounds in BOUNDS.items():
-        values = by_name[name]
-        kept &= (values > bounds.low) if bounds.low_open else (values >= bounds.low)
-        kept &= (values < bounds.high) if bounds.high_open else (values <= bounds.high)
-    kept &= by_name["max_orders_per_day"] == np.floor(by_name["max_orders_per_day"])
-    fixed = by_name["sizing"] == FIXED_PERCENTAGE
-    kept &= ~(fixed & (by_name["rebalance_ratio"] > 1.0))
-    return kept
+def reasons(grid: Grid, cells: Ints, name: Callable[[str], str] = str) -> list[str]:
+    """Of each of `cells`, shape (m,), the first bound it breaks in words, "" for a valid one.
+
+    name: what a swept parameter or policy field is called.
+    """
+    texts = [*(bound.text(lambda field: name(grid.swept_as(field))) for bound in EVERY_BOUND), ""]
+    return [texts[place] for place in first_broken(grid.terms(cells))]
+
+
+def no_valid_cell(grid: Grid) -> InvalidInput:
+    """The refusal of a grid whose every cell is invalid: the bound that the first one breaks."""
+    try:
+        grid.cell_policy(0)
+    except InvalidInput as error:
+        field, problem, allowed = error.args
+        return InvalidInput(
+            "parameters",
+            f"all {len(grid):,} combinations break a bound, the first one because "
+            f"{grid.swept_as(field)} {problem}",
+            f"{allowed}; sweep other values or change the base policy",
+        )
+    raise ValueError("the first cell is valid")
 
 
 def chunks(cells: int, paths: Paths) -> list[Chunk]:

@@ -14,7 +14,8 @@ from volbal import jobs
 from volbal.domain.policy import Policy
 from volbal.domain.rule import REASONS
 from volbal.engine import simulation
-from volbal.engine.grid import Grid, Parameter, valid
+from volbal.engine.bounds import valid
+from volbal.engine.grid import Grid, Parameter, no_valid_cell
 from volbal.engine.metrics import (
     ANNUAL,
     METRICS,
@@ -447,9 +448,7 @@ def optimize(
             "parameters", f"{len(grid):,} cells", f"at most {MOST_AT_ONCE:,}; widen the steps"
         )
     if not valid(grid.terms(np.arange(len(grid)))).any():
-        raise InvalidInput(
-            "parameters", f"all {len(grid):,} combinations break a bound", "narrow the ranges"
-        )
+        raise no_valid_cell(grid)
     prepared = prepare(history, setup, grid.tick_models)
     results = np.empty((len(METRICS), len(grid)))
     completed = 0

@@ -7,16 +7,19 @@ same states and progress, because both are in the database.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from math import prod
 from typing import Final
+
+import numpy as np
 
 from volbal.domain import orders
 from volbal.domain.study_states import Step, StudyRunning, StudyState, after
-from volbal.engine.grid import Parameter
+from volbal.engine.bounds import EVERY_BOUND, first_broken
+from volbal.engine.grid import Parameter, no_valid_cell
+from volbal.engine.paths import Floats
 from volbal.errors import InvalidInput
 from volbal.services import study_life, study_prices, study_runner
 from volbal.services.study_life import OWNER, StudyNotFound
-from volbal.services.study_plan import cells_of, valid_cells
+from volbal.services.study_plan import AT_ONCE, cells_of
 from volbal.services.study_request import StudyRequest, request_from
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
@@ -30,6 +33,9 @@ LONGEST_NOTE: Final = 10_000
 
 TIED: Final = (("min_stock_share", "max_stock_share"), ("sizing", "rebalance_ratio"))
 """Parameters that a bound ties to each other; the others are valid or not by themselves."""
+
+MOST_LOOKED_AT: Final = 1_000_000
+"""Cells of tied parameters that are counted one by one; of more a sample is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +94,14 @@ class Study:
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a request would cost. total, valid, invalid: cells of all symbols that would run,
-    approximate where `sampled`; seconds: on this machine, approximate."""
+    approximate where `sampled`; broken: the invalid ones by the first bound they break (its place
+    in EVERY_BOUND); seconds: on this machine, approximate."""
 
     combinations: int
     total: int
     valid: int
     invalid: int
+    broken: tuple[tuple[int, int], ...]
     sampled: bool
     seconds: float
 
@@ -105,40 +113,48 @@ def estimate(database: Database, request: StudyRequest) -> Estimate:
     """
     paths = study_prices.prepared(database, request, study_prices.searched(request))
     cells = min(request.combinations, request.max_cells)
-    share = _valid_combinations(request) / request.combinations
+    *broken, share = _shares(request)
     if share == 0.0:
-        raise InvalidInput(
-            "parameters",
-            f"all {request.combinations:,} combinations break a bound",
-            "narrow the ranges",
-        )
+        raise no_valid_cell(request.grid)
     valid = max(round(cells * share), 1)
     steps = valid * sum(one.paths.steps for one in paths.values())
     total, simulated = cells * len(paths), valid * len(paths)
+    counts = ((place, round(total * part)) for place, part in enumerate(broken))
     return Estimate(
         combinations=request.combinations,
         total=total,
         valid=simulated,
         invalid=total - simulated,
+        broken=tuple((place, count) for place, count in counts if count),
         sampled=request.sampled,
         seconds=study_runner.seconds_of(steps, total),
     )
 
 
-def _valid_combinations(request: StudyRequest) -> int:
-    """Cells of the whole grid that keep every bound.
+def _shares(request: StudyRequest) -> list[float]:
+    """Of the cells of the whole grid the share that breaks each of EVERY_BOUND first, then the
+    share that breaks none.
 
-    Bounds tie few parameters to each other: each group that a bound ties is counted by itself.
+    Bounds tie few parameters to each other: each group that a bound ties is looked at by itself.
     """
     known = request.parameters
     groups = [[one for one in known if one.name in names] for names in TIED]
     groups += [[one] for one in known if one.name not in {*TIED[0], *TIED[1]}]
-    return prod(_valid_of(request, tuple(group)) for group in groups if group)
+    # A cell keeps every bound before one where each group of its values does.
+    keep = np.prod([_kept_before(request, tuple(group)) for group in groups if group], axis=0)
+    return [*(-np.diff(keep)).tolist(), float(keep[-1])]
 
 
-def _valid_of(request: StudyRequest, parameters: tuple[Parameter, ...]) -> int:
-    part = replace(request, parameters=parameters)
-    return round(float(valid_cells(part.grid, cells_of(part)).mean()) * part.combinations)
+def _kept_before(request: StudyRequest, parameters: tuple[Parameter, ...]) -> Floats:
+    """The share of some parameters' cells that keep every bound before each of EVERY_BOUND, then
+    the share that keeps all, shape (len(EVERY_BOUND) + 1,)."""
+    part = replace(request, parameters=parameters, max_cells=MOST_LOOKED_AT)
+    cells = cells_of(part)
+    counts = np.zeros(len(EVERY_BOUND) + 1)
+    for at in range(0, len(cells), AT_ONCE):
+        found = first_broken(part.grid.terms(cells[at : at + AT_ONCE]))
+        counts += np.bincount(found, minlength=len(counts))
+    return np.cumsum(counts[::-1])[::-1] / len(cells)
 
 
 def create(

@@ -9,7 +9,8 @@ import numpy as np
 
 from volbal.domain.policy import SIZINGS
 from volbal.domain.rule import Terms
-from volbal.engine.grid import Grid, valid
+from volbal.engine.bounds import valid
+from volbal.engine.grid import Grid
 from volbal.engine.metrics import METRICS
 from volbal.engine.paths import Flags, Floats, Ints, Paths
 from volbal.engine.sampling import sample

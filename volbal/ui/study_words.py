@@ -4,6 +4,7 @@ from typing import Final
 
 from volbal.domain.study_states import StudyState
 from volbal.domain.wording import duration
+from volbal.engine.bounds import EVERY_BOUND
 from volbal.engine.grid import Parameter
 from volbal.engine.metrics import METRIC
 from volbal.formatting import number, percent, value_text
@@ -89,8 +90,19 @@ def count_text(request: StudyRequest, found: Estimate) -> str:
         told.append(f"{len(request.symbols)} symbols: {found.total:,} cells")
     if found.invalid:
         about = "about " if found.sampled else ""
-        told.append(f"{about}{found.valid:,} valid, {found.invalid:,} invalid")
+        why = broken_text(request, found)
+        told.append(f"{about}{found.valid:,} valid, {found.invalid:,} invalid: {why}")
     return " · ".join((*told, f"about {seconds_text(found.seconds)}"))
+
+
+def broken_text(request: StudyRequest, found: Estimate) -> str:
+    """Which bounds the invalid cells break, with their numbers where there are several."""
+    grid, several = request.grid, len(found.broken) > 1
+    return ", ".join(
+        (f"{count:,} where " if several else "")
+        + plain(EVERY_BOUND[place].text(lambda name: _within(FIELDS[grid.swept_as(name)].label)))
+        for place, count in found.broken
+    )
 
 
 def seconds_text(seconds: float) -> str:
