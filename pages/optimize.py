@@ -35,7 +35,7 @@ def arrived(database: Database) -> Study | None:
         study, problems = linked(database, query)
         base = study_address.EXAMPLE if study is None else study.request
         state, more = study_address.read(query, base, forms.SOURCE.symbols())
-        forms.remember(PAGE, state | {"study": study and study.study_id})
+        forms.remember(PAGE, state | {"study": study and study.study_id, "fitted": {}})
         forms.show_problems(problems + more)
         return study
     if forms.recalled(PAGE, "study") is None:

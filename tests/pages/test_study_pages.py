@@ -3,7 +3,7 @@
 import os
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -222,8 +222,24 @@ def test_invalid_cells_samples_and_symbols_are_counted_while_typing(open_page) -
     app.multiselect(key="optimize.symbols").set_value(["AAPL", "KO"]).run()
     assert "2013-01-02 to 2014-12-31" in words(app)  # KO's prices end there
     assert "2 symbols: 18 cells · 12 valid, 6 invalid" in words(app)
+    # The search part: 302 of the 503 sessions of two years.
+    assert "Only 1.2 years: the search part is 2013-01-02 to 2014-03-1" in words(app)
     app.number_input(key="optimize.max_cells").set_value(4).run()
     assert "a Sobol sample of 4 of them, seed 0" in words(app)
+
+
+def test_a_short_symbol_moves_the_dates_only_while_it_is_chosen(open_page) -> None:
+    app = open_page("optimize")
+    app.multiselect(key="optimize.symbols").set_value(["AAPL", "KO"]).run()
+    moved = f"End {EXAMPLE.setup.end} is moved to 2014-12-31 for KO, and back without it"
+    assert moved in words(app)
+    app.multiselect(key="optimize.symbols").set_value(["AAPL"]).run()
+    assert app.date_input(key="optimize.end").value == EXAMPLE.setup.end
+    assert "is moved" not in words(app)
+    app.date_input(key="optimize.end").set_value(date(2016, 3, 31)).run()
+    app.multiselect(key="optimize.symbols").set_value(["AAPL", "KO"]).run()
+    app.multiselect(key="optimize.symbols").set_value(["AAPL"]).run()
+    assert app.date_input(key="optimize.end").value == date(2016, 3, 31)
 
 
 def test_a_constraint_waits_for_its_number(open_page) -> None:

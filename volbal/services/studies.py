@@ -6,7 +6,7 @@ same states and progress, because both are in the database.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 import numpy as np
@@ -33,6 +33,9 @@ LONGEST_NOTE: Final = 10_000
 
 TIED: Final = (("min_stock_share", "max_stock_share"), ("sizing", "rebalance_ratio"))
 """Parameters that a bound ties to each other; the others are valid or not by themselves."""
+
+FEW_DAYS: Final = 730
+"""Calendar days; a ranking over fewer is mostly luck."""
 
 MOST_LOOKED_AT: Final = 1_000_000
 """Cells of tied parameters that are counted one by one; of more a sample is."""
@@ -95,7 +98,8 @@ class Study:
 class Estimate:
     """What a request would cost. total, valid, invalid: cells of all symbols that would run,
     approximate where `sampled`; broken: the invalid ones by the first bound they break (its place
-    in EVERY_BOUND); seconds: on this machine, approximate."""
+    in EVERY_BOUND); seconds: on this machine, approximate; first, last: the dates that cells run
+    over, of the symbol with the fewest."""
 
     combinations: int
     total: int
@@ -104,6 +108,13 @@ class Estimate:
     broken: tuple[tuple[int, int], ...]
     sampled: bool
     seconds: float
+    first: date
+    last: date
+
+    @property
+    def is_short(self) -> bool:
+        """Whether cells run over so few dates that the best of them is mostly luck."""
+        return (self.last - self.first).days < FEW_DAYS
 
 
 def estimate(database: Database, request: StudyRequest) -> Estimate:
@@ -119,6 +130,8 @@ def estimate(database: Database, request: StudyRequest) -> Estimate:
     valid = max(round(cells * share), 1)
     steps = valid * sum(one.paths.steps for one in paths.values())
     total, simulated = cells * len(paths), valid * len(paths)
+    spans = ((one.history.first_date, one.history.last_date) for one in paths.values())
+    first, last = min(spans, key=lambda span: span[1] - span[0])
     counts = ((place, round(total * part)) for place, part in enumerate(broken))
     return Estimate(
         combinations=request.combinations,
@@ -128,6 +141,8 @@ def estimate(database: Database, request: StudyRequest) -> Estimate:
         broken=tuple((place, count) for place, count in counts if count),
         sampled=request.sampled,
         seconds=study_runner.seconds_of(steps, total),
+        first=first,
+        last=last,
     )
 
 

@@ -5,6 +5,7 @@ Each input says in words, right below it, why its value cannot be used.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from typing import Any, Final
 
@@ -410,6 +411,9 @@ def _price_inputs(page: str) -> None:
         help="Last session date, included; empty: to the last price. Example: 2023-09-21.",
         **reach,
     )
+    moved = _fitted_text(page, found)
+    if moved:
+        st.caption(f":material/info: {plain(moved)}")
     for history in found[:MOST_TOLD]:
         st.caption(f"{history.symbol} has prices from {history.first_date} to {history.last_date}.")
     if len(found) > MOST_TOLD:
@@ -419,17 +423,43 @@ def _price_inputs(page: str) -> None:
 
 
 def _fit_dates(page: str) -> None:
-    """Move dates that a newly chosen symbol does not have to those that all of them have."""
+    """Keep the dates within those that all symbols have, as near as can be to the user's."""
     found = _histories(page)
     first = max((one.first_date for one in found), default=None)
     last = min((one.last_date for one in found), default=None)
     if first is None or last is None or first >= last:
         return
-    start, end = recalled(page, "start"), recalled(page, "end")
+    start, end = _wanted(page, "start"), _wanted(page, "end")
     if start is not None:
-        remember(page, {"start": max(start, first) if start < last else first})
+        _fit(page, "start", start, max(start, first) if start < last else first)
     if end is not None:
-        remember(page, {"end": min(end, last) if end > first else last})
+        _fit(page, "end", end, min(end, last) if end > first else last)
+
+
+def _wanted(page: str, name: str) -> date | None:
+    """The date that the user chose, whatever it had to become since."""
+    now: date | None = recalled(page, name)
+    wanted, fitted = recalled(page, "fitted").get(name, (now, now))
+    return wanted if now == fitted else now
+
+
+def _fit(page: str, name: str, wanted: date, fitted: date) -> None:
+    pairs = recalled(page, "fitted") | {name: (wanted, fitted)}
+    remember(page, {name: fitted, "fitted": pairs})
+
+
+def _fitted_text(page: str, found: list[PriceHistory]) -> str:
+    """Which of the user's dates had to move, and for which symbols; empty for none."""
+    moved = [name for name in ("start", "end") if _wanted(page, name) != recalled(page, name)]
+    edges = {
+        "start": {one.first_date: one.symbol for one in found},
+        "end": {one.last_date: one.symbol for one in found},
+    }
+    return " ".join(
+        f"{name.capitalize()} {_wanted(page, name)} is moved to {recalled(page, name)} for "
+        f"{edges[name].get(recalled(page, name), 'these symbols')}, and back without it."
+        for name in moved
+    )
 
 
 def _histories(page: str) -> list[PriceHistory]:

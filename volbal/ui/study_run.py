@@ -42,6 +42,9 @@ def ask(page: str, database: Database, asked: Asked, study: Study | None) -> Non
             st.markdown(study_words.request_text(asked.request))
         if asked.request is not None and asked.estimate is not None:
             st.markdown(study_words.count_text(asked.request, asked.estimate))
+            short = study_words.short_text(asked.request, asked.estimate)
+            if short:
+                st.markdown(f":orange[:material/warning: {short}]")
         else:
             st.markdown(f":red[:material/error: {plain(asked.problem)}]")
         with st.container(horizontal=True, vertical_alignment="center"):

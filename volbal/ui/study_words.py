@@ -24,6 +24,7 @@ STATES: Final = {
 """Colour and icon of each state."""
 
 MOST_NAMED: Final = 4
+DAYS_A_YEAR: Final = 365.25
 ARROWS: Final = {"up": "↑", "down": "↓"}
 
 
@@ -102,6 +103,20 @@ def broken_text(request: StudyRequest, found: Estimate) -> str:
         (f"{count:,} where " if several else "")
         + plain(EVERY_BOUND[place].text(lambda name: _within(FIELDS[grid.swept_as(name)].label)))
         for place, count in found.broken
+    )
+
+
+def short_text(request: StudyRequest, found: Estimate) -> str:
+    """That cells run over few dates, which, and what to do; empty where they do not."""
+    if not found.is_short:
+        return ""
+    years = number((found.last - found.first).days / DAYS_A_YEAR, 1)
+    part, remedy = "cells run over", "an earlier start, a later end or symbols with longer prices"
+    if request.split:
+        part, remedy = "the search part is", f"{remedy}, or no vault"
+    return (
+        f"Only {years} years: {part} {found.first} to {found.last}, so the best cell is mostly "
+        f"luck. Choose {remedy}."
     )
 
 
