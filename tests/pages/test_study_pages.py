@@ -138,6 +138,7 @@ def test_a_draft_is_saved_changed_and_run(open_page) -> None:
     app = open_page("optimize")
     app.button(key="optimize.save").click().run()
     assert states() == ["draft"]
+    assert list(table(open_page("studies"))["cells"]) == [110]
     assert app.query_params == {"study": "1"}
     assert app.button(key="optimize.save").disabled
     app.number_input(key=f"{THRESHOLD}.high").set_value(0.02).run()
@@ -268,9 +269,14 @@ def test_a_waiting_study_is_cancelled_from_its_page(open_page) -> None:
     study_id = studies.create(database, SMALL, NOW).study_id
     studies.take(database, study_id, Step.START, datetime.now(UTC))  # nobody works on it
     app = open_page("optimize", {"study": str(study_id)})
+    later = studies.create(database, replace(SMALL, name="Later"), NOW).study_id
+    studies.take(database, later, Step.START, datetime.now(UTC))
+    assert list(table(open_page("studies"))["state"]) == ["waiting, 1 ahead", "running"]
+    assert "waiting, 1 ahead" in words(open_page("optimize", {"study": str(later)}))
+    studies.cancel(database, later, NOW)
     app.button(key=f"cancel-{study_id}").click().run()
     assert not app.exception
-    assert states() == ["cancelled"]
+    assert states() == ["cancelled", "cancelled"]
     assert "Resuming goes on from there" in words(app)
 
 
@@ -346,6 +352,7 @@ def test_the_list_shows_where_every_study_stands_and_what_it_found(open_page) ->
     cell = study_results.cell(database, ran.study_id, best)
     value = metric_text(METRIC["excess_return"], cell.metrics["excess_return"])
     assert found["best"][ran.study_id] == value
+    assert found["of"][ran.study_id] == METRIC["excess_return"].label
     assert found["at"][ran.study_id] == parameter_text(dict(cell.parameters))
 
 
@@ -389,10 +396,27 @@ def test_a_study_is_copied_run_again_and_deleted_once_confirmed(open_page) -> No
 def test_notes_are_kept_with_a_study(open_page) -> None:
     study_id = stopped()
     app = open_page("studies", {"ids": str(study_id)})
-    app.text_area(key=f"studies-note-{study_id}").set_value("Good *plateau*").run()
-    button(app, "Save notes").click().run()
+    app.text_area(key=f"studies-words-{study_id}-note").set_value("Good *plateau*").run()
     assert known()[0].note == "Good *plateau*"
+    assert button(app, "Save")
     assert list(table(app)["note"]) == ["Good *plateau*"]
+
+
+def test_a_study_is_renamed_in_whatever_state_it_is(open_page) -> None:
+    study_id = finished(replace(SMALL, name="Small *1*")).study_id
+    app = open_page("studies", {"ids": str(study_id)})
+    name = app.text_input(key=f"studies-words-{study_id}-name")
+    assert name.value == "Small *1*"
+    name.set_value("Wide").run()
+    button(app, "Save").click().run()
+    assert not app.exception
+    assert list(table(app)["name"]) == ["Wide"]
+    sentences = [event.sentence for event in known()[0].history]
+    assert sentences.count("Renamed: Small *1* is now Wide.") == 1
+    assert states() == ["completed"]
+    name.set_value("  ").run()
+    assert "allowed: 1 to 200" in words(app)
+    assert known()[0].request.name == "Wide"
 
 
 def test_two_studies_stand_side_by_side_with_what_they_ask_differently(open_page) -> None:

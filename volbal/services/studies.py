@@ -45,10 +45,11 @@ MOST_LOOKED_AT: Final = 1_000_000
 class Progress:
     """How far a study is, as every process sees it.
 
-    total: cells of all symbols, invalid ones included; invalid: those that break a bound, counted
-    as completed at once; failed: cells whose simulation raised an error. ahead: studies this
-    process works on before it (0 while it is worked on). rate: cells per second, eta_seconds:
-    seconds to the end, both None before the first chunk and when it is not running.
+    total: cells of all symbols, invalid ones included, of a draft those it would have; invalid:
+    those that break a bound, counted as completed at once; failed: cells whose simulation raised
+    an error. ahead: studies this process works on before it (0 while it is worked on). rate: cells
+    per second, eta_seconds: seconds to the end, both None before the first chunk and when it is not
+    running.
     """
 
     study_id: int
@@ -64,6 +65,11 @@ class Progress:
     completed_at: datetime | None
     heartbeat_at: datetime | None
     error: str | None
+
+    @property
+    def standing(self) -> str:
+        """The state in words: a running study that others are ahead of waits."""
+        return f"waiting, {self.ahead} ahead" if self.ahead else self.state.value
 
     @property
     def remaining(self) -> int:
@@ -310,6 +316,23 @@ def note(database: Database, study_id: int, text: str) -> Study:
         return _read(connection, study_id)
 
 
+def rename(database: Database, study_id: int, name: str, now: datetime) -> Study:
+    """Call it otherwise, in whatever state it is; the same name again changes nothing.
+
+    Raises StudyNotFound, InvalidInput.
+    """
+    with database.write() as connection:
+        stored = study_life.find(connection, study_id)
+        known = request_from(stored.request)
+        named = replace(known, name=name)
+        if named != known:
+            study_rows.store_name(connection, study_id, named.name, named.as_mapping())
+            state = study_life.state_of(stored)
+            sentence = f"Renamed: {known.name} is now {named.name}."
+            study_rows.insert_study_event(connection, study_id, now, state, sentence)
+        return _read(connection, study_id)
+
+
 def delete(database: Database, study_id: int) -> None:
     """Remove it and its cells; the trial counter keeps counting them.
 
@@ -358,13 +381,15 @@ def _study(connection: Connection, stored: StoredStudy, history: tuple[StudyEven
 
 def _progress(connection: Connection, stored: StoredStudy) -> Progress:
     state = study_life.state_of(stored)
+    draft = state is StudyState.DRAFT
+    total = request_from(stored.request).total if draft else stored.total
     running = state is StudyState.RUNNING
     rate = _rate(stored) if running else None
-    remaining = stored.total - stored.completed - stored.failed
+    remaining = total - stored.completed - stored.failed
     return Progress(
         study_id=stored.study_id,
         state=state,
-        total=stored.total,
+        total=total,
         completed=stored.completed,
         failed=stored.failed,
         invalid=stored.invalid,

@@ -157,10 +157,10 @@ def _row(study: Study) -> list[str]:
     return [
         str(study.study_id),
         request.name,
-        study.state.value,
+        study.progress.standing,
         ", ".join(request.symbols),
         f"{study.created_at:%Y-%m-%d %H:%M}",
-        f"{len(request.symbols) * min(request.combinations, request.max_cells):,}",
+        f"{study.progress.total:,}",
         _done(study.progress),
     ]
 
@@ -196,7 +196,7 @@ def _report(database: Database, study_id: int, shown: Shown) -> Report:
     study = studies.get(database, study_id)
     progress = study.progress
     head = [
-        f"Study {study_id}: {study.state}, {progress_text(progress)}",
+        f"Study {study_id}: {progress.standing}, {progress_text(progress)}",
         *([progress.error] if progress.error else []),
         "",
         *toml_lines(study.request),

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 import streamlit as st
@@ -126,8 +127,9 @@ def _drafted(database: Database, request: StudyRequest, draft: int | None, aim: 
     key = f"{aim}-{_key(request)}"
     while True:
         made = studies.create(database, request, acting.now(), key=key)
-        begun = aim == "draft" and made.state is not StudyState.DRAFT
-        if made.request == request and not begun:
+        begun = made.state is not StudyState.DRAFT
+        asked = replace(made.request, name=request.name) if begun else made.request
+        if asked == request and not (begun and aim == "draft"):
             return made
         key = f"{key}-{made.study_id}"  # that one has become something else meanwhile
 
@@ -189,7 +191,7 @@ def _look_again(page: str, database: Database, study: Study) -> None:
             st.rerun()
         empty = drawn.completed <= drawn.invalid
         due = empty or time.monotonic() - drawn_at > _pause(page)
-        if now.state is not drawn.state or (due and now.completed > drawn.completed):
+        if now.standing != drawn.standing or (due and now.completed > drawn.completed):
             st.rerun()
         if runs:
             st.progress(now.percentage / 100.0, study_words.progress_text(now))
@@ -212,7 +214,7 @@ def timed(page: str) -> Iterator[None]:
 
 
 def _stopped_text(progress: Progress) -> str:
-    told = f"{study_words.badge(progress.state)} {study_words.ended_text(progress)} are stored."
+    told = f"{study_words.badge(progress)} {study_words.ended_text(progress)} are stored."
     if progress.error:
         return f"{told}  \n:red[{plain(progress.error)}]"
     return f"{told} Resuming goes on from there."

@@ -23,15 +23,18 @@ STATES: Final = {
 }
 """Colour and icon of each state."""
 
+WAITING: Final = ("violet", "hourglass_empty")
+"""Of a running study that others are ahead of."""
+
 MOST_NAMED: Final = 4
 DAYS_A_YEAR: Final = 365.25
 ARROWS: Final = {"up": "↑", "down": "↓"}
 
 
-def badge(state: StudyState) -> str:
+def badge(progress: Progress) -> str:
     """The state as a badge in Markdown."""
-    colour, icon = STATES[state]
-    return f":{colour}-badge[:material/{icon}: {state}]"
+    colour, icon = WAITING if progress.ahead else STATES[progress.state]
+    return f":{colour}-badge[:material/{icon}: {progress.standing}]"
 
 
 def symbols_text(symbols: tuple[str, ...]) -> str:
@@ -146,7 +149,9 @@ def part_text(progress: Progress) -> str:
 
 
 def ended_text(progress: Progress) -> str:
-    """What a study that does not run has."""
+    """What a study that does not run has, or would have."""
+    if progress.state is StudyState.DRAFT:
+        return f"{progress.total:,} cells to run"
     told = f"{progress.completed:,} of {progress.total:,} cells"
     invalid = f", {progress.invalid:,} of them invalid" if progress.invalid else ""
     failed = f", {progress.failed:,} failed" if progress.failed else ""
