@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -492,17 +493,22 @@ def test_a_sample_takes_missing_neighbours_for_not_feasible(run: Run) -> None:
         study_results.cell(run.database, run.sampled, left_out)
 
 
-def test_the_best_hundredth_is_ranked_again_on_the_select_part(run: Run) -> None:
+def test_the_best_hundredth_by_plateau_and_the_peak_are_ranked_again_on_the_select_part(
+    run: Run,
+) -> None:
     found = study_results.selection(run.database, run.split)
-    rows = whole(run.database, run.split).sort_values(["rank"], kind="stable")
-    best = rows.index[:3].tolist()  # of 255
-    assert sorted(found.rows["cell_id"]) == sorted(best)
+    rows = whole(run.database, run.split).sort_values(["plateau", "score"], ascending=False)
+    counts = study_results.counts(run.database, run.split)
+    best = [*rows.index[:3], counts.peak]  # of 255
+    assert counts.best in best
+    assert sorted(found.rows["cell_id"]) == sorted(set(best))
     assert found.rows["select_rank"].is_monotonic_increasing
     prepared = study_prices.prepared(run.database, SPLIT, "select")["KO"]
     truth = evaluate(SPLIT.grid, found.rows["cell_id"].to_numpy(), prepared.paths)
     np.testing.assert_array_equal(found.rows[NAMES].to_numpy().T, truth)
     again = pd.DataFrame(truth.T, columns=NAMES)
-    score = (again["excess_return"].rank() + 0.5 * again["max_drawdown"].rank() - 1.5) / 2 / 1.5
+    ranks = again["excess_return"].rank() + 0.5 * again["max_drawdown"].rank() - 1.5
+    score = ranks / (len(again) - 1) / 1.5
     np.testing.assert_allclose(found.rows["select_score"], score)
     assert (found.rows["search_score"].to_numpy() == rows.loc[found.rows["cell_id"], "score"]).all()
     assert (
@@ -534,6 +540,27 @@ def test_the_vault_opens_once_for_one_cell(run: Run) -> None:
     assert opened.last == "2014-06-30"
     with pytest.raises(InvalidInput, match="split"):
         study_results.open_vault(database, run.two, 7, NOW)
+
+
+def test_a_vault_says_which_other_studies_have_run_on_its_dates(run: Run) -> None:
+    """Also of studies without a split, and of a copy that opened its own vault."""
+    database = run.database
+    short = replace(SPLIT, setup=Setup(start=date(2013, 1, 2), end=date(2013, 6, 28)))
+    first = completed(database, short)
+    (said,) = study_results.seen_before(database, first)
+    assert re.match(r"KO has been run on dates from 2013-05-2\d to 2013-06-28 by studies ", said)
+    assert f" {run.two}" in said  # searched the whole of 2013
+    earlier = replace(SPLIT, setup=Setup(start=date(2012, 1, 3), end=date(2012, 12, 31)))
+    fresh = completed(database, earlier)
+    assert study_results.seen_before(database, fresh) == ()
+    copy = completed(database, earlier)
+    assert study_results.seen_before(database, copy) == ()
+    opened = study_results.open_vault(database, fresh, 7, NOW)
+    assert study_results.seen_before(database, copy) == (
+        f"KO has been run on dates from {opened.first} to {opened.last} by study {fresh}.",
+    )
+    with pytest.raises(InvalidInput, match="split"):
+        study_results.seen_before(database, run.two)
 
 
 def test_comparison_shows_only_what_differs_and_the_best_cells(run: Run) -> None:

@@ -69,6 +69,15 @@ def prepared(
     return {symbol: prepare(history, setup, models) for symbol, history in known.items()}
 
 
+def dates(
+    database: Database, request: StudyRequest, part: Part, kept: Mapping[str, Any] | None
+) -> tuple[str, str]:
+    """First and last date of a part of a split range, of all symbols, ISO. kept: as in
+    `histories`. Raises PriceUnavailable, InvalidInput."""
+    first, last = _dates(histories(database, request, kept), part)
+    return str(first), str(last)
+
+
 def _dates(known: Mapping[str, PriceHistory], part: Part) -> tuple[date | None, date | None]:
     if part == "whole":
         return None, None

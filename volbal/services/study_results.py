@@ -40,6 +40,7 @@ from volbal.services.study_split import (
     VaultOpened,
     open_vault,
     prepared_as_run,
+    seen_before,
     selection,
     vault,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "VaultOpened",
     "View",
     "open_vault",
+    "seen_before",
     "selection",
     "vault",
 ]

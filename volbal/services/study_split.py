@@ -21,15 +21,17 @@ from volbal.services.study_request import StudyRequest, request_from
 from volbal.services.study_table import NAMES, require_cell, rows_of
 from volbal.storage.database import Database
 from volbal.storage.records import studies as study_rows
+from volbal.storage.rows import StoredStudy
 
 SELECTED: Final = 0.01
-"""Share of the ranked cells that go on to the select part; at least one."""
+"""Share of the ranked cells that go on to the select part, besides the peak; at least one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The best 1 % on the search part, ranked again on the select part: cell_id, the parameters,
-    search_score, select_score, search_rank, select_rank, every metric on the select part.
+    """The best 1 % by plateau on the search part and its peak, ranked again on the select part:
+    cell_id, the parameters, search_score, search_plateau, select_score, search_rank, select_rank,
+    every metric on the select part.
 
     Best first by select_rank, NaN and last where a goal is undefined there; constraints are not
     asked again.
@@ -59,7 +61,7 @@ class VaultOpened(VolbalError):
     def __init__(self, study_id: int, cell_id: int) -> None:
         super().__init__(
             f"The vault of study {study_id} was opened for cell {cell_id} and is closed to any "
-            "other; a second look would be one more trial."
+            "other: the best of several would be chosen by luck again."
         )
 
 
@@ -80,6 +82,7 @@ def selection(database: Database, study_id: int, view: View = AS_ASKED) -> Selec
         "cell_id": searched["cell_id"],
         **{one.name: searched[one.name] for one in ranking.request.parameters},
         "search_score": searched["score"],
+        "search_plateau": searched["plateau"],
         "select_score": score,
         "search_rank": searched["rank"],
         "select_rank": rank,
@@ -90,10 +93,11 @@ def selection(database: Database, study_id: int, view: View = AS_ASKED) -> Selec
 
 
 def _best(ranking: Ranking) -> Ints:
-    """The cells that go on, best first."""
+    """The cells that go on: the best by plateau, of equals by score; and the peak."""
     places = ranking.having("feasible")
-    count = math.ceil(SELECTED * len(places))
-    return ranking.cell_id[places[np.argsort(ranking.rank[places], kind="stable")[:count]]]
+    order = np.lexsort((ranking.rank[places], -ranking.plateau[places]))  # NaN comes last
+    best = ranking.cell_id[places[order[: math.ceil(SELECTED * len(places))]]]
+    return best if ranking.peak is None else np.union1d(best, [ranking.peak])
 
 
 def _metrics(ranking: Ranking, prepared: Prepared, cells: Ints) -> dict[str, Floats]:
@@ -149,6 +153,39 @@ def vault(database: Database, study_id: int) -> Vault | None:
     with database.read() as connection:
         stored = study_life.find(connection, study_id)
     return None if stored.vault is None else _vault(stored.vault)
+
+
+def seen_before(database: Database, study_id: int) -> tuple[str, ...]:
+    """Where the vault is no news: a sentence for every symbol of which other studies that are
+    still there have run cells on dates of the vault, or opened one.
+
+    Raises StudyNotFound, PriceUnavailable, InvalidInput: no split.
+    """
+    with database.read() as connection:
+        stored = study_life.find(connection, study_id)
+        others = [one for one in study_rows.all_studies(connection) if one.study_id != study_id]
+    request = request_from(stored.request)
+    _require_split(request)
+    first, last = study_prices.dates(database, request, "vault", stored.prices)
+    told = []
+    for symbol in request.symbols:
+        seen = [str(one.study_id) for one in reversed(others) if _saw(one, symbol, first, last)]
+        if seen:
+            studies = f"stud{'y' if len(seen) == 1 else 'ies'} {_listed(seen)}"
+            told.append(f"{symbol} has been run on dates from {first} to {last} by {studies}.")
+    return tuple(told)
+
+
+def _saw(study: StoredStudy, symbol: str, first: str, last: str) -> bool:
+    """Has it run a cell of the symbol on one of these dates?"""
+    if symbol not in (study.prices or {}):
+        return False
+    ranges = [study.prices[symbol], *([study.vault] if study.vault else [])]
+    return any(one["first"] <= last and first <= one["last"] for one in ranges)
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])
 
 
 def _vault(content: Mapping[str, Any]) -> Vault:

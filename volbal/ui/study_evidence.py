@@ -45,8 +45,9 @@ def trials(looked: Looked) -> list[tuple[str, int]]:
 def _draw_selection(looked: Looked) -> None:
     st.markdown(
         "**Select part**",
-        help="The best 1 % of the search part, ranked again on the 20 % of the range after it. "
-        "A cell that is good on both was less likely lucky.",
+        help="The best 1 % by plateau of the search part, and the one with the highest score, "
+        "ranked again on the 20 % of the range after it. A cell that is good on both was less "
+        "likely lucky.",
     )
     if looked.study.progress.remaining:
         st.info("The select part is ranked when the study is completed.")
@@ -116,13 +117,14 @@ def _draw_vault(looked: Looked, cell: CellResult | None) -> None:
     st.markdown(
         "**Vault**",
         help="The last 20 % of the range, which no cell of this study has seen. It can be opened "
-        "once, for one cell: a second look would be one more trial.",
+        "once, for one cell: the best of several would be chosen by luck again.",
     )
     opened = study_results.vault(looked.database, looked.study_id)
     if opened is not None:
         _show_vault(looked, opened)
         return
     st.caption("Closed: the last 20 % of the range, which no cell of this study has seen.")
+    _doubt_vault(looked)
     if cell is None or cell.status == "invalid":
         st.caption("Choose a cell that was simulated to open it for.")
         return
@@ -133,6 +135,18 @@ def _draw_vault(looked: Looked, cell: CellResult | None) -> None:
         wrap=True,
     ):
         _open_vault(looked, cell)
+
+
+def _doubt_vault(looked: Looked) -> None:
+    """Say who has seen its dates: what was chosen with their help finds nothing new there."""
+    try:
+        seen = study_results.seen_before(looked.database, looked.study_id)
+    except VolbalError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    if seen:
+        told = " ".join((*seen, "It is a weaker proof for what those studies led to."))
+        st.warning(told, icon=":material/visibility:")
 
 
 @st.dialog("Open the vault?")
