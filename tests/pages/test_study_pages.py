@@ -247,6 +247,8 @@ def test_a_constraint_waits_for_its_number(open_page) -> None:
     app = open_page("optimize")
     app.button(key="optimize.add").click().run()
     assert "Applies once its number is typed" in words(app)
+    app.number_input(key="optimize.constraint-0.low").set_value(5.0).run()
+    assert "No cell can meet this: maximum drawdown is from -1 to 0." in words(app)
     app.number_input(key="optimize.constraint-0.low").set_value(-0.3).run()
     app.button(key=GO).click().run()
     assert known()[0].request.constraints == (Constraint("max_drawdown", "min_value", -0.3),)

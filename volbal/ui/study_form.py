@@ -3,6 +3,7 @@
 Each input says in words, right below it, why its value cannot be used.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -12,11 +13,20 @@ from typing import Any, Final
 import streamlit as st
 
 from volbal.domain.policy import SHORTHANDS, Policy
-from volbal.engine.goals import KINDS, RANGES, Constraint, Goal, Kind, check_goals
+from volbal.engine.goals import (
+    KINDS,
+    RANGES,
+    REACH,
+    Constraint,
+    Goal,
+    Kind,
+    check_goals,
+    met_by,
+)
 from volbal.engine.grid import Grid, Parameter, exact_range
 from volbal.engine.metrics import METRIC
 from volbal.errors import InvalidInput, VolbalError
-from volbal.formatting import value_text
+from volbal.formatting import metric_text, value_text
 from volbal.market.model import PriceHistory
 from volbal.services import studies
 from volbal.services.research import Setup
@@ -380,9 +390,22 @@ def _constraint_row(page: str, row: int) -> None:
 
 
 def _constraint_text(page: str, row: int) -> None:
-    """Say that a constraint waits for its number. Raises InvalidInput."""
-    if _constraint(page, row) is None:
+    """Say what a constraint waits for, or why it does not filter. Raises InvalidInput."""
+    constraint = _constraint(page, row)
+    if constraint is None:
         st.caption(":material/info: Applies once its number is typed.")
+        return
+    metric, met = METRIC[constraint.metric], met_by(constraint)
+    if met == "some":
+        if metric.unit == "ratio" and max(map(abs, constraint.ends)) >= 1.0:
+            texts = (f"{value_text(end)} is {metric_text(metric, end)}" for end in constraint.ends)
+            st.caption(f":material/info: A fraction: {', '.join(texts)}.")
+        return
+    low, high = REACH[constraint.metric]
+    reach = f"is {'never below' if math.isinf(high) else 'from'} {value_text(low)}"
+    reach += "" if math.isinf(high) else f" to {value_text(high)}"
+    effect = "No cell can meet this" if met == "none" else "Every cell meets this"
+    st.caption(f":orange[:material/warning: {effect}: {plain(metric.label.lower())} {reach}.]")
 
 
 def _price_inputs(page: str) -> None:

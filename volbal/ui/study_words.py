@@ -28,6 +28,8 @@ WAITING: Final = ("violet", "hourglass_empty")
 
 MOST_NAMED: Final = 4
 DAYS_A_YEAR: Final = 365.25
+LONG_SECONDS: Final = 3.0
+"""From here on what else the computer does is felt."""
 ARROWS: Final = {"up": "↑", "down": "↓"}
 
 
@@ -96,7 +98,8 @@ def count_text(request: StudyRequest, found: Estimate) -> str:
         about = "about " if found.sampled else ""
         why = broken_text(request, found)
         told.append(f"{about}{found.valid:,} valid, {found.invalid:,} invalid: {why}")
-    return " · ".join((*told, f"about {seconds_text(found.seconds)}"))
+    idle = ", longer on a busy computer" if found.seconds >= LONG_SECONDS else ""
+    return " · ".join((*told, f"about {seconds_text(found.seconds)}{idle}"))
 
 
 def broken_text(request: StudyRequest, found: Estimate) -> str:
