@@ -105,6 +105,8 @@ def test_what_is_shown_of_a_configuration_can_be_run(run: Run) -> None:
 def test_json_has_the_numbers_of_every_cell_asked_for(run: Run) -> None:
     found = json.loads(run("study", "show", "1", "--json", "--sort", "score", "--top", "1000")[1])
     assert (found["total"], found["completed"], found["progress_percentage"]) == (210, 210, 100.0)
+    standing = ("invalid", "feasible", "unranked", "rejected")
+    assert sum(found[name] for name in standing) == found["combinations"] == found["computed"]
     assert len(found["cells"]) == 105
     best = found["cells"][0]
     assert (best["cell_id"], best["rank"]) == (found["peak"], 1)

@@ -207,9 +207,19 @@ def _report(database: Database, study_id: int, shown: Shown) -> Report:
         return Report(study.state, head, [], [])
     view = View(symbol=shown.symbol)
     counts = study_results.counts(database, study_id, view)
-    head += ["", counts.sentence, *_named_cells(database, study, view, counts)]
+    head += ["", *_counted(counts), *_named_cells(database, study, view, counts)]
     rows = _table(database, study, view, shown)
     return Report(study.state, head, rows, list(study.evidence))
+
+
+def _counted(counts: Counts) -> list[str]:
+    """Where the combinations went that are not in the ranking."""
+    lines = [f"{counts.sentence}."]
+    if counts.unranked:
+        lines.append(f"{counts.unranked:,} unranked: a goal is undefined for them.")
+    if counts.invalid:
+        lines.append(f"{counts.invalid:,} of {counts.stored:,} combinations invalid, not run.")
+    return lines
 
 
 def toml_lines(request: StudyRequest) -> list[str]:
@@ -269,7 +279,8 @@ def _table(database: Database, study: Study, view: View, shown: Shown) -> list[l
 
 
 def as_json(settings: Settings, study_id: int, shown: Shown) -> dict[str, Any]:
-    """The same as `report` with numbers as numbers; undefined is None.
+    """The same as `report` with numbers as numbers; undefined is None. total and completed count
+    the cells of every symbol, combinations and what follows those of the view, once each.
 
     Raises StudyNotFound, InvalidInput, StudiesElsewhere.
     """
@@ -289,6 +300,8 @@ def as_json(settings: Settings, study_id: int, shown: Shown) -> dict[str, Any]:
         "completed": progress.completed,
         "failed": progress.failed,
         "progress_percentage": progress.percentage,
+        "combinations": counts.total,
+        "computed": counts.stored,
         "invalid": counts.invalid,
         "feasible": counts.feasible,
         "rejected": counts.rejected,

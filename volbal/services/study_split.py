@@ -178,7 +178,7 @@ def seen_before(database: Database, study_id: int) -> tuple[str, ...]:
 
 def _saw(study: StoredStudy, symbol: str, first: str, last: str) -> bool:
     """Has it run a cell of the symbol on one of these dates?"""
-    if symbol not in (study.prices or {}):
+    if study.prices is None or symbol not in study.prices:
         return False
     ranges = [study.prices[symbol], *([study.vault] if study.vault else [])]
     return any(one["first"] <= last and first <= one["last"] for one in ranges)
