@@ -219,6 +219,13 @@ def exchange_date(moment: datetime) -> date:
     return moment.astimezone(EXCHANGE).date()
 
 
+def close_of(day: date, calendar: Calendar | None) -> datetime:
+    """When the session `day` closed; as usual in New York where its hours are not known."""
+    if calendar is not None and calendar.knows(day) and calendar.is_session(day):
+        return calendar.hours(day)[1]
+    return datetime.combine(day, SESSION_CLOSES, EXCHANGE)
+
+
 def is_in_session(moment: datetime) -> bool:
     """Within a session of the New York exchanges, the close included.
 

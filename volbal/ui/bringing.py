@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from volbal.domain.wording import few
 from volbal.errors import VolbalError
 from volbal.market.cells import DATE_ORDERS
 from volbal.market.files import AmbiguousDates, DateOrder
@@ -82,15 +83,14 @@ def _order_input(file_id: str) -> None:
 
 
 def _show_refusal(error: InvalidPrices) -> None:
-    """Every bad row with its reason."""
+    """Every bad row with its reasons."""
+    reasons = error.reasons
     st.error(
-        f"{len(error.rows):,} {'row' if len(error.rows) == 1 else 'rows'} cannot be used; nothing "
-        "was saved. Correct them in the file and choose it again.",
+        f"{len(reasons):,} {'row' if len(reasons) == 1 else 'rows'} cannot be used; nothing was "
+        "saved. Correct the file and choose it again.",
         icon=":material/error:",
     )
-    frame = pd.DataFrame(
-        {"row": [row.place for row in error.rows], "reason": [row.reason for row in error.rows]}
-    )
+    frame = pd.DataFrame({"row": list(reasons), "reason": list(map("; ".join, reasons.values()))})
     config = {"row": "Row", "reason": st.column_config.TextColumn("Reason", width="large")}
     tables.show(
         frame,
@@ -110,9 +110,8 @@ def _show(looked_at: Import, file_id: str) -> None:
         f"{len(history.dividends):,}, splits {len(history.splits):,}. {looked_at.effect}"
     )
     told = [f":material/info: {note[:1].upper()}{note[1:]}." for note in history.notes]
-    told += [f":material/warning: {one.sentence}" for one in looked_at.findings[:SHOWN]]
-    if len(looked_at.findings) > SHOWN:
-        told += [f"and {len(looked_at.findings) - SHOWN:,} more, to be seen under Checks."]
+    odd = few([one.sentence for one in looked_at.findings], "more, to be seen under Checks.")
+    told += [f":material/warning: {sentence}" for sentence in odd]
     if told:
         st.caption("  \n".join(told))
     bars = history.bars.reset_index().dropna(axis="columns", how="all")

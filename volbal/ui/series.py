@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from volbal.domain.wording import age, few
 from volbal.errors import VolbalError
 from volbal.market.inspection import Finding, findings
 from volbal.market.model import DAILY, PriceHistory
@@ -92,8 +93,7 @@ def freshness(one: Coverage, now: datetime) -> str:
     """How far a series is behind, in a few words."""
     behind = one.behind(now)
     if behind is None:
-        days = one.age(now.date())
-        return f"{days:,} {'day' if days == 1 else 'days'} old"
+        return f"{age(one.ends_at, now)} old"
     if not behind:
         return "up to date"
     return f"{behind:,} {'session' if behind == 1 else 'sessions'} behind"
@@ -113,32 +113,32 @@ def exchange_text(one: Coverage, now: datetime) -> str:
     return f"the exchange is closed, next session {following}"
 
 
-def fetch(database: Database, names: Sequence[str], interval: str) -> str | None:
+def fetch(database: Database, names: Sequence[str], interval: str) -> bool:
     """Fetch symbols one by one, showing how far it is; what came of each is said.
 
-    Returns the last symbol that was fetched. Ends at the first where Yahoo cannot be asked.
+    Returns whether any was fetched. Ends at the first where Yahoo cannot be asked.
     """
     from volbal.market.yahoo import Offline, RateLimited
 
-    bar, last, told = st.progress(0.0), None, []
+    acting.forget_said()
+    bar, told = st.progress(0.0), []
     for done, name in enumerate(names):
         bar.progress(done / len(names), f"Asking Yahoo for {name}, {done + 1} of {len(names)}")
         try:
             got = market_data.refresh(database, market_data.yahoo(), name, interval, acting.now())
         except (Offline, RateLimited) as error:
-            today = acting.now().date()
-            left = market_data.fallback(database, name, interval, today)
+            left = market_data.fallback(database, names[done:], interval, acting.now())
             acting.say("error", f"{error} {left}")
             break
         except VolbalError as error:
             acting.say("error", str(error))
         else:
-            last = got.symbol
-            told += [got.sentence, *(f"Odd and left as it is: {one}" for one in got.findings)]
+            odd = few(got.findings, "more, to be seen under Checks.")
+            told += [got.sentence, *(f"Odd and left as it is: {one}" for one in odd)]
     if told:
         acting.say("success", told[0] if len(told) == 1 else "\n".join(f"- {one}" for one in told))
     bar.empty()
-    return last
+    return bool(told)
 
 
 def draw(history: PriceHistory, odd: Sequence[Finding], key: str) -> None:
