@@ -14,7 +14,7 @@ from books import DAY, NOW, a_cell, at
 from streamlit.testing.v1 import AppTest
 
 from volbal.errors import InvalidInput
-from volbal.services import autopilot, positions, running, sample, settings, trading
+from volbal.services import autopilot, income, positions, running, sample, settings, trading
 from volbal.ui import acting, cards, holdings
 
 PAGES = ("overview", "position")
@@ -315,16 +315,35 @@ def test_settings_show_the_difference_are_saved_and_rolled_back(open_page) -> No
     assert app.number_input(key="setting.trigger_up").value == 0.03
 
 
-def test_a_position_is_closed_after_a_question_and_reopened(open_page) -> None:
-    number = a_position()
+def test_a_position_is_closed_after_a_question_and_reopened_without_its_autopilot(
+    open_page,
+) -> None:
+    number, database = a_position(), running.database()
+    autopilot.switch(database, number, True, NOW)
+    income.announce(database, number, ex_on=date(2040, 1, 2), per_share=1, now=NOW)
     app = open_page("position", {"id": str(number), "tab": "Settings"})
     button(app, "Close position").click().run()
-    assert positions.find_position(running.database(), number).balance.is_open
+    assert "autopilot is switched off" in words(app)
+    assert "ex-date 2040-01-02 is not recorded" in words(app)
+    button(app, "Cancel").click().run()
+    assert not app.info
+    assert positions.find_position(database, number).balance.is_open
+    button(app, "Close position").click().run()
     button(app, "Close it").click().run()
-    assert not positions.find_position(running.database(), number).balance.is_open
+    assert not positions.find_position(database, number).balance.is_open
     app = open_page("position", {"id": str(number), "tab": "Settings"})
     button(app, "Reopen").click().run()
-    assert positions.find_position(running.database(), number).balance.is_open
+    assert positions.find_position(database, number).balance.is_open
+    assert "Its paper autopilot is off." in words(app)
+
+
+def test_a_position_with_an_open_order_cannot_be_closed_and_says_which(open_page) -> None:
+    number = a_position()
+    trading.submit(running.database(), number, key="k", side="SELL", quantity=5, now=NOW)
+    app = open_page("position", {"id": str(number), "tab": "Settings"})
+    button(app, "Close position").click().run()
+    assert any("Order 1 is open with 5 shares left" in one.value for one in app.warning)
+    assert button(app, "Close it").disabled
 
 
 def test_the_autopilot_is_off_until_it_is_switched_on(open_page) -> None:

@@ -43,7 +43,7 @@ def draw(database: Database, row: Row, now: datetime) -> None:
                 case "Money":
                     _money(database, position)
                 case "Settings":
-                    setting.draw(database, position, now)
+                    setting.draw(database, row, now)
                 case _:
                     _autopilot(database, row, now)
 
