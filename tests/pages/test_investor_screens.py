@@ -150,7 +150,7 @@ def test_the_form_previews_and_opens_a_position_once(open_page) -> None:
 def test_a_doubtful_preset_is_named_and_settled_by_its_button(open_page) -> None:
     app = open_page("position", {"id": "new"})
     app.text_input(key="opening.symbol").set_value("KO").run()
-    app.number_input(key="opening.price").set_value(40.0).run()
+    app.number_input(key="opening.price").set_value(60.0).run()
     app.number_input(key="opening.capital").set_value(1000.0).run()
     assert any("below the smallest order of 100.00" in one.value for one in app.warning)
     button(app, "Min notional").click().run()
@@ -158,6 +158,21 @@ def test_a_doubtful_preset_is_named_and_settled_by_its_button(open_page) -> None
     button(app, "Open position").click().run()
     (made,) = positions.list_positions(running.database())
     assert made.configuration.policy.min_notional < 50
+
+
+def test_an_odd_symbol_anchor_or_cell_is_named_before_it_is_opened(open_page) -> None:
+    app = open_page("position", {"id": "new"})
+    app.text_input(key="opening.symbol").set_value("KOO").run()
+    app.number_input(key="opening.price").set_value(600.0).run()
+    assert any("No price of this symbol is known" in one.value for one in app.warning)
+    app.text_input(key="opening.symbol").set_value("KO").run()
+    app.number_input(key="opening.price").set_value(600.0).run()
+    assert any("from the newest price known" in one.value for one in app.warning)
+    button(app, "Anchor: 42.22").click().run()
+    assert not app.warning
+    app.segmented_control(key="opening.how").set_value("Shares and cash I have").run()
+    assert "there are neither shares nor cash" in words(app)
+    assert not [one for one in app.button if one.label == "Open position"]
 
 
 def test_evaluate_approve_fill_and_nothing_is_doubled(open_page) -> None:

@@ -73,6 +73,8 @@ def test_what_is_expected_counts_the_shares_held_before_the_ex_date(database: Da
     income.accrue(database, cell.position_id, NOW + 2 * DAY)
     found = payouts.payouts(database)
     assert [one.ex_on for one in found.receivable] == [EX]
+    told = [one for one in positions.events(database, 1) if one.type == "dividend_accrued"]
+    assert [one.inputs["held"] for one in told] == ["40", "0"]
     assert found.upcoming == []
 
 

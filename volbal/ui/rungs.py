@@ -91,10 +91,11 @@ def show_doubt(doubt: Doubt, key: str, settle: Callable[[dict[str, Any]], None])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.warning(doubt.sentence, icon=":material/rule:", width="stretch")
         for name, value in doubt.fix.items():
+            label = FIELDS[name].label if name in FIELDS else name.capitalize()
             st.button(
-                f"{FIELDS[name].label}: {value_text(value if value is not None else '')}",
+                f"{label}: {value_text(value if value is not None else '')}",
                 key=f"{key}-{name}-{value}",
                 on_click=settle,
                 args=({name: value},),
-                help="Takes this setting instead.",
+                help="Takes this instead.",
             )
