@@ -19,7 +19,6 @@ from volbal.domain.position import Position
 from volbal.domain.sanity import doubts
 from volbal.domain.wording import money, shares
 from volbal.errors import InvalidInput
-from volbal.formatting import UNDEFINED
 from volbal.services import autopilot, positions, settings
 from volbal.services.overview import Row
 from volbal.services.running import Database
@@ -29,7 +28,6 @@ from volbal.ui.fields import FIELDS, shown_value
 from volbal.ui.forms import recalled, remember
 
 PAGE = "setting"
-MOMENT = "YYYY-MM-DD HH:mm"
 IDLE = {"slippage": "is for simulations: a live order fills at the price the broker reports."}
 LABELS = {"strict": "Strict guardrails", "after_hours": "After hours"}
 
@@ -125,8 +123,8 @@ def told(changes: tuple[Change, ...]) -> pd.DataFrame:
         [
             {
                 "Setting": LABELS.get(one.name) or FIELDS[one.name].label,
-                "Before": UNDEFINED if one.before is None else shown_value(one.before),
-                "After": UNDEFINED if one.after is None else shown_value(one.after),
+                "Before": shown_value(one.before),
+                "After": shown_value(one.after),
             }
             for one in changes
         ]
@@ -153,9 +151,7 @@ def _show_history(
         "configurations",
         {
             "step": st.column_config.NumberColumn("Step", width=50),
-            "configured_at": st.column_config.DatetimeColumn(
-                "When (UTC)", format="YYYY-MM-DD HH:mm"
-            ),
+            "configured_at": tables.moment("When"),
             "by": "By",
             "note": "Note",
             "changes": st.column_config.TextColumn("Changes", width="large"),
