@@ -7,6 +7,7 @@ import streamlit as st
 
 from volbal.domain.wording import money, price
 from volbal.errors import InvalidInput
+from volbal.market.sessions import exchange_date
 from volbal.services import income, payouts, positions, running
 from volbal.services.payouts import DividendLine, Payouts
 from volbal.ui import acting, log, paydays, tables
@@ -20,7 +21,11 @@ def figures(found: Payouts) -> None:
     told = (
         ("Paid", found.paid, "Net of withholding, received as cash so far."),
         ("Receivable", found.receivable, "Net; went ex and is not paid yet."),
-        ("Upcoming", found.upcoming, "Net; what today's shares would be paid."),
+        (
+            "Upcoming",
+            found.upcoming,
+            "Net; what the shares held by the close before the ex-date will be paid.",
+        ),
     )
     for label, lines, note in told:
         grid.metric(
@@ -68,6 +73,14 @@ def draw_receivable(lines: list[DividendLine]) -> None:
         name="dividends-receivable",
     )
     chosen = [lines[row] for row in picked]
+    today = exchange_date(acting.now())
+    early = [one for one in chosen if one.pay_on is not None and one.pay_on > today]
+    if early:
+        days = ", ".join(sorted({str(one.pay_on) for one in early}))
+        st.warning(
+            f"The pay date {days} is still to come. Record it now only if the money is there.",
+            icon=":material/event_upcoming:",
+        )
     st.button(
         f"Record payment of {money(payouts.total(chosen))}" if chosen else "Record payment",
         type="primary",
@@ -86,7 +99,7 @@ def draw_upcoming(lines: list[DividendLine]) -> None:
     if not lines:
         st.caption("No dividend is announced. Announce one below to have its ex-date honoured.")
         return
-    late = [line for line in lines if line.ex_on <= acting.now().date()]
+    late = [line for line in lines if line.ex_on <= exchange_date(acting.now())]
     if late:
         due = sorted({line.position_id for line in late})
         st.warning(
@@ -114,9 +127,12 @@ def announce(named: dict[str, int]) -> str:
     state = st.session_state
     if state["dividends.ex_on"] is None or state["dividends.per_share"] is None:
         raise InvalidInput("dividend", "something is missing", "give ex-date and amount per share")
+    position_id = named[state["dividends.position"]]
+    position = positions.find_position(running.database(), position_id)
+    income.require_held(position, state["dividends.ex_on"])
     made = income.announce(
         running.database(),
-        named[state["dividends.position"]],
+        position_id,
         ex_on=state["dividends.ex_on"],
         per_share=Decimal(repr(state["dividends.per_share"])),
         pay_on=state["dividends.pay_on"],

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from volbal.config import Settings
 from volbal.domain.policy import Policy
 from volbal.domain.study_states import StudyState
+from volbal.domain.wording import MINUS
 from volbal.engine.grid import Parameter, Value, exact_range
 from volbal.engine.metrics import METRIC, METRICS, rankable
 from volbal.errors import InvalidInput, VolbalError
@@ -555,7 +556,7 @@ def _optimization_text(result: Optimization, metric: str, best: int, top: int) -
             f"{history.symbol}, {history.first_date} to {history.last_date}: {len(cells):,} cells, "
             f"{valid:,} simulated, {len(cells) - valid:,} invalid",
             f"Best {METRIC[metric].label}: "
-            f"{metric_text(METRIC[metric], float(cells[metric].iloc[best]))} at {chosen}",
+            f"{_ascii(metric_text(METRIC[metric], float(cells[metric].iloc[best])))} at {chosen}",
             "",
             *_table([header, *rows]),
             "",
@@ -604,8 +605,14 @@ def _write_csv(result: Optimization, path: Path) -> None:
         raise InvalidInput("csv", f"{path} cannot be written ({error})", "name a file") from None
 
 
+def _ascii(text: str) -> str:
+    """With a hyphen for a minus: not every terminal can print one, and programs read it."""
+    return text.replace(MINUS, "-")
+
+
 def _table(rows: list[list[str]], text_columns: tuple[int, ...] = (0,)) -> list[str]:
     """Lines with aligned columns: text to the left, numbers to the right."""
+    rows = [[_ascii(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

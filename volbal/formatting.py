@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 
+from volbal.domain.wording import MINUS
 from volbal.engine.metrics import Metric
 
 UNDEFINED = "–"
@@ -11,17 +12,17 @@ UNDEFINED = "–"
 
 def percent(ratio: float, digits: int = 2) -> str:
     """0.0312 as 3.12 %."""
-    return UNDEFINED if math.isnan(ratio) else f"{ratio * 100:z,.{digits}f} %"
+    return UNDEFINED if math.isnan(ratio) else f"{number(ratio * 100, digits)} %"
 
 
 def money(amount: float) -> str:
     """1234.5 as 1,234.50, in account currency."""
-    return UNDEFINED if math.isnan(amount) else f"{amount:z,.2f}"
+    return number(amount)
 
 
 def number(value: float, digits: int = 2) -> str:
     """1234.5 as 1,234.50, without a unit."""
-    return UNDEFINED if math.isnan(value) else f"{value:z,.{digits}f}"
+    return UNDEFINED if math.isnan(value) else f"{value:z,.{digits}f}".replace("-", MINUS)
 
 
 def percent_points(ratios: pd.Series) -> pd.Series:

@@ -15,6 +15,12 @@ def test_the_difference_names_what_changed_before_and_after() -> None:
     )
 
 
+def test_a_ratio_left_empty_is_told_as_the_one_in_force() -> None:
+    before = Configuration(Policy(sizing="fixed_percentage"))
+    after = before.changed({"rebalance_ratio": 0.5})
+    assert difference(before, after) == (Change("rebalance_ratio", "0.1 (from sizing)", 0.5),)
+
+
 def test_a_policy_survives_storage() -> None:
     policy = Policy(sizing="fixed_percentage", lot_size=1.0, after_hours=True)
     assert from_json(to_json(policy)) == policy

@@ -1,10 +1,13 @@
 import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from volbal.domain import orders
-from volbal.domain.orders import IdempotencyConflict, MissingIdempotencyKey
+from volbal.domain.order_states import OrderState
+from volbal.domain.orders import IdempotencyConflict, MissingIdempotencyKey, OrderRecord
 from volbal.errors import InvalidInput
 
 
@@ -65,3 +68,10 @@ def test_the_proposal_key_changes_with_everything_that_was_decided() -> None:
     }
     assert key not in others
     assert len(others) == 5
+
+
+def test_a_partly_filled_order_says_what_is_left_of_it() -> None:
+    made, at = orders.order("BUY", 5), datetime(2026, 1, 5, tzinfo=UTC)
+    record = OrderRecord(1, 1, "k", made.fingerprint, made, OrderState.SUBMITTED, Decimal(0), at)
+    assert record.rest == "BUY 5 shares"
+    assert replace(record, filled=Decimal(2)).rest == "BUY 3 of 5 shares"

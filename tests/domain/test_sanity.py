@@ -6,7 +6,7 @@ import pytest
 from domain.test_ladder import NOW, cell
 
 from volbal.domain.position import Position
-from volbal.domain.sanity import Doubt, doubts
+from volbal.domain.sanity import Doubt, doubts, far_anchor
 
 
 def found(position: Position) -> list[Doubt]:
@@ -41,3 +41,12 @@ def test_a_doubtful_setting_is_named_and_its_fix_settles_it(policy, words, field
 def test_a_cell_of_one_kind_is_told_what_it_cannot_do() -> None:
     assert "can only sell" in found(cell(cash="0", max_stock_share=1.0))[0].sentence
     assert "can only buy" in found(cell(quantity="0", min_stock_share=0.0))[0].sentence
+
+
+def test_an_anchor_far_from_the_newest_price_is_doubted_and_that_price_suggested() -> None:
+    (doubt,) = far_anchor(Decimal(130), Decimal(100), 2 * 86400)
+    assert "The anchor 130.00 is +30" in doubt.sentence
+    assert "100.00, which is 2 days old" in doubt.sentence
+    assert doubt.fix == {"anchor": 100.0}
+    assert far_anchor(Decimal(120), Decimal(100), 0) == []
+    assert far_anchor(Decimal(130), Decimal(100), 40 * 86400) == []

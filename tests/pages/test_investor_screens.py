@@ -14,7 +14,7 @@ from books import DAY, NOW, a_cell, at
 from streamlit.testing.v1 import AppTest
 
 from volbal.errors import InvalidInput
-from volbal.services import autopilot, positions, running, sample, settings, trading
+from volbal.services import autopilot, income, positions, running, sample, settings, trading
 from volbal.ui import acting, cards, holdings
 
 PAGES = ("overview", "position")
@@ -150,7 +150,7 @@ def test_the_form_previews_and_opens_a_position_once(open_page) -> None:
 def test_a_doubtful_preset_is_named_and_settled_by_its_button(open_page) -> None:
     app = open_page("position", {"id": "new"})
     app.text_input(key="opening.symbol").set_value("KO").run()
-    app.number_input(key="opening.price").set_value(40.0).run()
+    app.number_input(key="opening.price").set_value(60.0).run()
     app.number_input(key="opening.capital").set_value(1000.0).run()
     assert any("below the smallest order of 100.00" in one.value for one in app.warning)
     button(app, "Min notional").click().run()
@@ -158,6 +158,21 @@ def test_a_doubtful_preset_is_named_and_settled_by_its_button(open_page) -> None
     button(app, "Open position").click().run()
     (made,) = positions.list_positions(running.database())
     assert made.configuration.policy.min_notional < 50
+
+
+def test_an_odd_symbol_anchor_or_cell_is_named_before_it_is_opened(open_page) -> None:
+    app = open_page("position", {"id": "new"})
+    app.text_input(key="opening.symbol").set_value("KOO").run()
+    app.number_input(key="opening.price").set_value(600.0).run()
+    assert any("No price of this symbol is known" in one.value for one in app.warning)
+    app.text_input(key="opening.symbol").set_value("KO").run()
+    app.number_input(key="opening.price").set_value(600.0).run()
+    assert any("from the newest price known" in one.value for one in app.warning)
+    button(app, "Anchor: 42.22").click().run()
+    assert not app.warning
+    app.segmented_control(key="opening.how").set_value("Shares and cash I have").run()
+    assert "there are neither shares nor cash" in words(app)
+    assert not [one for one in app.button if one.label == "Open position"]
 
 
 def test_evaluate_approve_fill_and_nothing_is_doubled(open_page) -> None:
@@ -315,16 +330,35 @@ def test_settings_show_the_difference_are_saved_and_rolled_back(open_page) -> No
     assert app.number_input(key="setting.trigger_up").value == 0.03
 
 
-def test_a_position_is_closed_after_a_question_and_reopened(open_page) -> None:
-    number = a_position()
+def test_a_position_is_closed_after_a_question_and_reopened_without_its_autopilot(
+    open_page,
+) -> None:
+    number, database = a_position(), running.database()
+    autopilot.switch(database, number, True, NOW)
+    income.announce(database, number, ex_on=date(2040, 1, 2), per_share=1, now=NOW)
     app = open_page("position", {"id": str(number), "tab": "Settings"})
     button(app, "Close position").click().run()
-    assert positions.find_position(running.database(), number).balance.is_open
+    assert "autopilot is switched off" in words(app)
+    assert "ex-date 2040-01-02 is not recorded" in words(app)
+    button(app, "Cancel").click().run()
+    assert not app.info
+    assert positions.find_position(database, number).balance.is_open
+    button(app, "Close position").click().run()
     button(app, "Close it").click().run()
-    assert not positions.find_position(running.database(), number).balance.is_open
+    assert not positions.find_position(database, number).balance.is_open
     app = open_page("position", {"id": str(number), "tab": "Settings"})
     button(app, "Reopen").click().run()
-    assert positions.find_position(running.database(), number).balance.is_open
+    assert positions.find_position(database, number).balance.is_open
+    assert "Its paper autopilot is off." in words(app)
+
+
+def test_a_position_with_an_open_order_cannot_be_closed_and_says_which(open_page) -> None:
+    number = a_position()
+    trading.submit(running.database(), number, key="k", side="SELL", quantity=5, now=NOW)
+    app = open_page("position", {"id": str(number), "tab": "Settings"})
+    button(app, "Close position").click().run()
+    assert any("Order 1 is open with 5 shares left" in one.value for one in app.warning)
+    assert button(app, "Close it").disabled
 
 
 def test_the_autopilot_is_off_until_it_is_switched_on(open_page) -> None:

@@ -167,6 +167,16 @@ def test_a_dividend_is_announced_by_the_form_once(open_page) -> None:
     assert [one.per_share for one in announced] == [Decimal("0.485")]
 
 
+def test_a_dividend_from_before_the_position_is_refused_by_the_form(open_page) -> None:
+    some()
+    app = open_page("dividends")
+    app.number_input(key="dividends.per_share").set_value(0.485)
+    app.date_input(key="dividends.ex_on").set_value(NOW.date())
+    app.button[-1].click().run()
+    assert "the position was opened on 2026-01-05" in words(app)
+    assert len(income.list_dividends(running.database(), 1)) == 1
+
+
 def test_a_form_without_an_amount_says_what_is_missing(open_page) -> None:
     some()
     app = open_page("dividends")

@@ -267,7 +267,7 @@ def test_months_and_falls_of_the_example_are_shown(open_page) -> None:
     assert len(falls) == 10
     months = month_cells(result.monthly_returns)
     assert len(months) == 10 * 12 + 9 + 11  # 2013 to 2022, nine months of 2023, eleven years
-    assert "-9.7 %" in set(months["label"])
+    assert "−9.7 %" in set(months["label"])
     assert len(app.get("vega_lite_chart")) == 1
 
 

@@ -6,7 +6,16 @@ from books import DAY, NOW, a_cell, at, contents, event_types, filled_at
 
 from volbal.domain.dividends import DividendNotAccrued, DividendState
 from volbal.errors import InvalidInput
-from volbal.services import course, income, overview, positions, settings, trading, verify
+from volbal.services import (
+    course,
+    income,
+    overview,
+    payouts,
+    positions,
+    settings,
+    trading,
+    verify,
+)
 from volbal.services.income import DividendNotFound
 from volbal.storage.database import Database
 
@@ -48,6 +57,25 @@ def test_the_stock_earned_no_dividend_that_went_ex_before_the_position_was_opene
     (row,) = overview.overview(database, NOW + DAY).open
     assert row.performance.stock == 0.0
     assert course.course(database, cell.position_id, NOW + DAY).dividends.empty
+    assert positions.find_position(database, cell.position_id).balance.anchor == 100
+
+
+def test_what_is_expected_counts_the_shares_held_before_the_ex_date(database: Database) -> None:
+    cell = a_cell(database)
+    announced(database, cell.position_id)
+    too_early = NOW.date()
+    income.announce(database, cell.position_id, ex_on=too_early, per_share=1, now=NOW)
+    filled_at(database, cell.position_id, "SELL", 10, 100, NOW + DAY)
+    filled_at(database, cell.position_id, "SELL", 10, 100, NOW + 2 * DAY)
+    first, second = payouts.payouts(database).upcoming
+    assert (first.ex_on, first.held, first.net) == (too_early, 0, 0)
+    assert (second.ex_on, second.held, second.net) == (EX, 40, 30)
+    income.accrue(database, cell.position_id, NOW + 2 * DAY)
+    found = payouts.payouts(database)
+    assert [one.ex_on for one in found.receivable] == [EX]
+    told = [one for one in positions.events(database, 1) if one.type == "dividend_accrued"]
+    assert [one.inputs["held"] for one in told] == ["40", "0"]
+    assert found.upcoming == []
 
 
 def test_an_ex_date_gap_fires_no_trigger(database: Database) -> None:

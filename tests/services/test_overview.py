@@ -67,6 +67,7 @@ def test_a_suspect_price_is_neither_value_nor_guardrail(database: Database) -> N
     assert shown.concerns[0] is Concern.SUSPECT_PRICE
     assert Concern.OUTSIDE_GUARDRAILS not in shown.concerns
     assert shown.value == 5000
+    assert shown.stock_share == 0.5
 
 
 def test_what_is_urgent_comes_first(database: Database) -> None:

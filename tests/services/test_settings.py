@@ -29,7 +29,8 @@ def test_the_history_tells_who_when_before_and_after(database: Database) -> None
         ("trigger_down", 0.03, 0.05),
     ]
     assert positions.events(database, cell.position_id)[0].sentence == (
-        "ann changed trigger_up from 0.03 to 0.05, trigger_down from 0.03 to 0.05 (calm)."
+        "Settings changed by ann: trigger up from 0.03 to 0.05, "
+        "trigger down from 0.03 to 0.05 (calm)."
     )
 
 

@@ -11,7 +11,8 @@ from volbal.errors import InvalidInput
 
 STANDARD: Final = Policy()
 
-Value = float | int | bool | str | None
+Told = float | int | bool | str
+Value = Told | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,11 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One setting that differs."""
+    """One setting that differs, in words where it was left empty."""
 
     name: str
-    before: Value
-    after: Value
+    before: Told
+    after: Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,16 @@ class ConfigurationRecord:
 def difference(before: Configuration, after: Configuration) -> tuple[Change, ...]:
     """What changes from `before` to `after`, in the order of the policy's fields."""
     old, new = settings(before), settings(after)
-    return tuple(Change(name, old[name], new[name]) for name in new if old[name] != new[name])
+    return tuple(
+        Change(name, _in_force(before, old[name]), _in_force(after, new[name]))
+        for name in new
+        if old[name] != new[name]
+    )
+
+
+def _in_force(configuration: Configuration, value: Value) -> Told:
+    """What an empty setting means: only the ratio can be empty, and then follows the sizing."""
+    return f"{configuration.policy.ratio:g} (from sizing)" if value is None else value
 
 
 def settings(configuration: Configuration) -> dict[str, Value]:

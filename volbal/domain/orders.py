@@ -171,6 +171,13 @@ class OrderRecord:
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
 
+    @property
+    def rest(self) -> str:
+        """What is still to be done: "BUY 3 shares", or "BUY 3 of 5 shares" once partly filled."""
+        if self.filled == 0:
+            return str(self.order)
+        return f"{self.order.side} {shares(self.left)} of {shares(self.order.quantity)} shares"
+
 
 @dataclass(frozen=True, slots=True)
 class FillRecord:

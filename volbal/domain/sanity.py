@@ -10,15 +10,19 @@ from volbal.domain.decision import Reason
 from volbal.domain.guardrails import stock_share
 from volbal.domain.ladder import Rung, next_rungs
 from volbal.domain.position import Position
-from volbal.domain.wording import money, percent, price
+from volbal.domain.wording import duration, money, percent, percent_change, price
 
 STEP, FINE_STEP = Decimal("0.01"), Decimal("0.001")
 """In which suggested guardrails and triggers are rounded."""
 
+FAR, FAR_FROM_OLD, OLD = Decimal("0.2"), Decimal("0.5"), 30 * 86400.0
+"""Distance of an opening anchor from the newest price known, and from one older than OLD seconds,
+that is hardly meant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """One sentence, and the settings by name that would settle it; empty where none can."""
+    """One sentence, and the settings (or the anchor) by name that would settle it, if any would."""
 
     sentence: str
     fix: Mapping[str, Value] = field(default_factory=dict)
@@ -34,6 +38,19 @@ def doubts(position: Position, at: Decimal, asked_at: datetime) -> list[Doubt]:
         *_eaten_by_fees(position, rungs),
         *_too_small(position, rungs),
     ]
+
+
+def far_anchor(anchor: Decimal, seen: Decimal, age: float) -> list[Doubt]:
+    """An opening anchor far from the newest price known, `seen`, which is `age` seconds old."""
+    distance = anchor / seen - 1
+    if abs(distance) <= (FAR if age <= OLD else FAR_FROM_OLD):
+        return []
+    sentence = (
+        f"The anchor {price(anchor)} is {percent_change(distance, 0)} from the newest price known, "
+        f"{price(seen)}, which is {duration(age)} old: the rule trades as soon as it sees a price "
+        "beyond a trigger. Is it right?"
+    )
+    return [Doubt(sentence, {"anchor": float(seen)})]
 
 
 def _excluded(position: Position, at: Decimal) -> Iterator[Doubt]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from typing import Final
 
 import pandas as pd
@@ -13,6 +13,7 @@ from volbal.domain.policy import PRESETS, Policy
 from volbal.engine import simulation
 from volbal.engine.metrics import METRICS
 from volbal.errors import InvalidInput
+from volbal.market.sessions import EXCHANGE, exchange_date
 from volbal.services.research import Simulation
 from volbal.storage import records
 from volbal.storage.database import Database
@@ -129,7 +130,7 @@ def compare_positions(
 def _first_valued(position_id: int, valuations: list[Valuation]) -> date:
     for one in valuations:
         if one.equity:
-            return one.valued_at.date()
+            return exchange_date(one.valued_at)
     raise InvalidInput(
         "position", f"{position_id} was never valued", "evaluate it at a price first"
     )
@@ -137,7 +138,7 @@ def _first_valued(position_id: int, valuations: list[Valuation]) -> date:
 
 def _from(valuations: list[Valuation], start: date) -> list[Valuation]:
     """From the last valued moment of `start` or before on, which later ones are measured by."""
-    begin = datetime.combine(start, time.max, UTC)
+    begin = datetime.combine(start, time.max, EXCHANGE)
     before = [
         place for place, one in enumerate(valuations) if one.equity and one.valued_at <= begin
     ]
@@ -146,7 +147,7 @@ def _from(valuations: list[Valuation], start: date) -> list[Valuation]:
 
 def _daily(steps: list[tuple[datetime, float]], start: date) -> pd.Series:
     """Growth at the end of each day that has one, the first on `start`."""
-    days = pd.DatetimeIndex([max(moment.date(), start) for moment, _ in steps], name="date")
+    days = pd.DatetimeIndex([max(exchange_date(moment), start) for moment, _ in steps], name="date")
     series = pd.Series([worth for _, worth in steps], index=days)
     return series.groupby(level=0).last()
 

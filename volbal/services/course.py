@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
-    """days: date (UTC, naive), price, anchor, buy_level, sell_level, stock_share, what is not
+    """days: date (New York, naive), price, anchor, buy_level, sell_level, stock_share, what is not
     known NaN. fills: time, side, price. dividends: time, price (of the stock), per_share.
     """
 
@@ -65,12 +65,12 @@ def course(database: Database, position_id: int, now: datetime) -> Course:
     names = ["date", "price", "anchor", "buy_level", "sell_level", "stock_share"]
     days = pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[1:], "float64"))
     marks = [
-        (_naive(datetime.combine(one.ex_on, SESSION_CLOSES, EXCHANGE)), one)
+        (datetime.combine(one.ex_on, SESSION_CLOSES, EXCHANGE), one)
         for one in paid
         if one.net is not None and one.ex_on > exchange_date(position.opened_at)
     ]
     dividends = pd.DataFrame(
-        [(at, _at(prices, at.replace(tzinfo=UTC)), float(one.per_share)) for at, one in marks],
+        [(_naive(at), _at(prices, at), float(one.per_share)) for at, one in marks],
         columns=["time", "price", "per_share"],
     )
     return Course(days, fills, dividends.astype({"price": "float64"}))
@@ -110,4 +110,4 @@ def _fills(connection: Connection, position_id: int) -> pd.DataFrame:
 
 
 def _naive(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(tzinfo=None)
+    return at.astimezone(EXCHANGE).replace(tzinfo=None)

@@ -73,6 +73,17 @@ def announce(
         return announced(connection, position_id, ex_on, amount, pay_on, now)
 
 
+def require_held(position: Position, ex_on: date) -> None:
+    """Refuse an ex-date for which `position` can have held nothing. Raises InvalidInput."""
+    opened_on = exchange_date(position.opened_at)
+    if ex_on <= opened_on:
+        raise InvalidInput(
+            "ex_on",
+            f"the position was opened on {opened_on}, so a dividend of {ex_on} pays it nothing",
+            f"allowed: after {opened_on}; deposit what the broker pays for earlier shares",
+        )
+
+
 def announced(
     connection: Connection,
     position_id: int,

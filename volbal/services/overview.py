@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from volbal.domain import guardrails
 from volbal.domain.decision import Circumstances, Decision, Reason, decide
 from volbal.domain.dividends import Dividend, DividendState
 from volbal.domain.ladder import Rung, next_rungs
@@ -82,6 +83,14 @@ class Row:
         if self.decision is not None:
             return self.decision.equity
         return equity(balance, ZERO) if balance.quantity == 0 else None
+
+    @property
+    def stock_share(self) -> float | None:
+        """w at the price that `value` is at; None where no price is known."""
+        balance, trusted = self.position.balance, self.position.reference_price
+        if self.is_suspect and trusted is not None:
+            return float(guardrails.stock_share(balance, trusted))
+        return None if self.decision is None else self.decision.stock_share
 
     @property
     def is_suspect(self) -> bool:

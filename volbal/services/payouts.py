@@ -21,7 +21,11 @@ Month = Literal["paid_on", "ex_on"]
 
 @dataclass(frozen=True, slots=True)
 class Payouts:
-    """Every dividend by its state; upcoming ones carry what today's shares would be paid."""
+    """Every dividend that shares were held for, by its state.
+
+    Upcoming ones carry what the shares held by the close before their ex-date will be paid; those
+    for which there were none are there too, at 0.
+    """
 
     upcoming: list[DividendLine]
     receivable: list[DividendLine]
@@ -35,8 +39,12 @@ def payouts(database: Database) -> Payouts:
     by_state = {state: [one for one in lines if one.state == state] for state in DividendState}
     return Payouts(
         [_expected(one) for one in by_state[DividendState.ANNOUNCED] if one.is_open],
-        by_state[DividendState.ACCRUED],
-        sorted(by_state[DividendState.PAID], key=_newest_paid, reverse=True),
+        [one for one in by_state[DividendState.ACCRUED] if one.held],
+        sorted(
+            (one for one in by_state[DividendState.PAID] if one.held),
+            key=_newest_paid,
+            reverse=True,
+        ),
     )
 
 

@@ -150,14 +150,24 @@ def list_positions(database: Database) -> list[Position]:
 
 
 def close_position(database: Database, position_id: int, now: datetime) -> Position:
-    """Archive it as it is. Raises PositionNotFound, PositionClosed, OrderOpen."""
+    """Archive it as it is, its autopilot off. Raises PositionNotFound, PositionClosed, OrderOpen.
+
+    Left on, the autopilot would trade the days of the archive once the position is reopened.
+    """
     with book.unit_of_work(database, Attempt("close", now, position_id, {})) as connection:
         position = book.open_position(connection, position_id)
         _require_no_open_order(connection, position_id, "closing the position")
         position, entry_id = book.post(
             connection, position, entries.closing(exchange_date(now)), now
         )
-        sentence = f"Position {position_id} ({position.ticker}) is closed and archived."
+        autopilot = records.find_autopilot(connection, position_id)
+        ran_itself = autopilot is not None and autopilot.is_on
+        if ran_itself:
+            records.store_autopilot(connection, position_id, False, now)
+        sentence = (
+            f"Position {position_id} ({position.ticker}) is closed and archived"
+            f"{'; its paper autopilot is off' if ran_itself else ''}."
+        )
         book.tell(connection, position_id, now, "closed", sentence, {}, {"entry_id": entry_id})
         return position
 

@@ -8,6 +8,7 @@ from volbal.domain.configuration import (
     Change,
     Configuration,
     ConfigurationRecord,
+    Told,
     difference,
 )
 from volbal.domain.policy import PRESETS, Policy
@@ -132,7 +133,7 @@ def _apply(
         position_id,
         now,
         "configuration",
-        f"{by} changed {_told(changed)}{f' ({note})' if note else ''}.",
+        f"Settings changed by {by}: {_told(changed)}{f' ({note})' if note else ''}.",
         {"by": by, "note": note},
         {"number": number, "changes": {one.name: [one.before, one.after] for one in changed}},
     )
@@ -140,7 +141,16 @@ def _apply(
 
 
 def _told(changed: tuple[Change, ...]) -> str:
-    return ", ".join(f"{one.name} from {one.before} to {one.after}" for one in changed)
+    return ", ".join(
+        f"{one.name.replace('_', ' ')} from {_in_words(one.before)} to {_in_words(one.after)}"
+        for one in changed
+    )
+
+
+def _in_words(value: Told) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return value.replace("_", " ") if isinstance(value, str) else f"{value:.10g}"
 
 
 def _own_name(name: str) -> str:

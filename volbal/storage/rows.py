@@ -184,10 +184,10 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class DividendLine:
-    """A dividend with its position's shares of today.
+    """A dividend with the shares that count for it.
 
     paid_on: when the cash came, None before. held, gross, withheld, net: None before the ex-date
-    is worked off.
+    is worked off. quantity: until then, what is held by the close before the ex-date; 0 after.
     """
 
     dividend_id: int

@@ -110,17 +110,17 @@ def gauge_place(distance: float, policy: Policy) -> float:
 
 def _guardrails(row: Row) -> str:
     """The stock share between its guardrails, and what comes next."""
-    decision, policy = row.decision, row.position.configuration.policy
-    if decision is None:
+    stock_share, policy = row.stock_share, row.position.configuration.policy
+    if stock_share is None:
         return "<div></div>"
     low, high = policy.min_stock_share, policy.max_stock_share
-    share, kept = percent(decision.stock_share, 1), f"{percent(low, 0)} to {percent(high, 0)}"
-    inside = low <= decision.stock_share <= high
+    share, kept = percent(stock_share, 1), f"{percent(low, 0)} to {percent(high, 0)}"
+    inside = low <= stock_share <= high
     colour = BLUE if inside else ORANGE
     return (
         f'<div><div class="vb-track" role="img" aria-label="Stock share {share}, kept {kept}">'
         f'<span class="vb-zone" style="left:{low:.2%};right:{1 - high:.2%}"></span>'
-        f'<span class="vb-dot" style="left:{decision.stock_share:.2%};background:{colour}"></span>'
+        f'<span class="vb-dot" style="left:{stock_share:.2%};background:{colour}"></span>'
         f'</div><div class="vb-small"><b>{share}</b> in stock, kept {kept}</div>'
         f'<div class="vb-small">{next_action(row)}</div></div>'
     )
@@ -137,7 +137,7 @@ def next_action(row: Row) -> str:
         )
     if row.open_orders:
         order = row.open_orders[0]
-        return f"Order {order.order_id} is open: {escape(str(order.order))}"
+        return f"Order {order.order_id} is open: {escape(order.rest)}"
     nearest = " or ".join(_rung(rung) for rung in (row.next_down, row.next_up) if rung is not None)
     skipped = decision is not None and decision.action is Action.SKIP
     reason = decision.reason.value.replace("_", " ") if decision is not None else ""

@@ -224,8 +224,8 @@ def numbers(decision: Decision) -> pd.DataFrame:
     sizing = decision.sizing
     order = decision.order
     rows = {
-        "Price": f"{price(decision.price)}, {duration(decision.price_age)} old, "
-        f"from {decision.price_source}",
+        "Price": f"{price(decision.price)}, {duration(decision.price_age)} old "
+        f"({decision.price_source})",
         "Anchor": _or_none(decision.anchor, price),
         "Distance from the anchor": _or_none(decision.distance, percent_change),
         "Buys at or below": _or_none(decision.buy_level, price),
@@ -257,7 +257,7 @@ def _draw_order(
     with st.container(border=True):
         st.markdown(
             f"**Order {order.order_id}: {order.order}** · submitted "
-            f"{order.submitted_at:%Y-%m-%d %H:%M} UTC"
+            f"{log.moment(order.submitted_at)}"
         )
         st.progress(
             float(order.filled / order.order.quantity),

@@ -13,11 +13,11 @@ from volbal.services import autopilot, income, positions, trading
 from volbal.services.course import course
 from volbal.services.overview import Row
 from volbal.services.running import Database
-from volbal.ui import acting, charts, portfolio, rungs, setting, tables
+from volbal.ui import acting, charts, log, portfolio, rungs, setting, tables
 
 TABS = ("Ladder", "Chart", "Orders", "Dividends", "Money", "Settings", "Autopilot")
 
-MONEY, QUANTITY, MOMENT = "%,.2f", "%,.6f", "YYYY-MM-DD HH:mm"
+MONEY, QUANTITY = "%,.2f", "%,.6f"
 
 
 def draw(database: Database, row: Row, now: datetime) -> None:
@@ -43,7 +43,7 @@ def draw(database: Database, row: Row, now: datetime) -> None:
                 case "Money":
                     _money(database, position)
                 case "Settings":
-                    setting.draw(database, position, now)
+                    setting.draw(database, row, now)
                 case _:
                     _autopilot(database, row, now)
 
@@ -61,6 +61,7 @@ def _chart(database: Database, position: Position, now: datetime) -> None:
         alt=f"Price of {position.ticker} with the anchor, both trigger levels, "
         f"{len(found.fills)} fills and {len(found.dividends)} dividends; below, the stock share.",
     )
+    st.caption("Times are New York’s, the exchange’s.")
 
 
 def _orders(database: Database, position: Position) -> None:
@@ -124,13 +125,13 @@ def _tall(rows: int) -> str | int:
 
 
 def _columns() -> dict[str, Any]:
-    number, at = st.column_config.NumberColumn, st.column_config.DatetimeColumn
+    number = st.column_config.NumberColumn
     return {
         "order": number("Order", width=60),
         "fill": number("Fill", width=60),
-        "submitted_at": at("Submitted (UTC)", format=MOMENT),
-        "filled_at": at("Filled (UTC)", format=MOMENT),
-        "recorded_at": at("Recorded (UTC)", format=MOMENT),
+        "submitted_at": tables.moment("Submitted"),
+        "filled_at": tables.moment("Filled"),
+        "recorded_at": tables.moment("Recorded"),
         "side": st.column_config.TextColumn("Side", width=60),
         "quantity": number("Quantity", format=QUANTITY),
         "filled": number("Filled", format=QUANTITY),
@@ -366,7 +367,7 @@ def _autopilot(database: Database, row: Row, now: datetime) -> None:
 def _show_waiting(database: Database, row: Row, seen_until: datetime, now: datetime) -> None:
     """Bars that the autopilot has not seen yet, and the button that has them looked at now."""
     position = row.position
-    st.caption(f"Bars that closed by {seen_until:%Y-%m-%d %H:%M} UTC are done.")
+    st.caption(f"Bars that closed by {log.moment(seen_until)} are done.")
     try:
         bars = len(autopilot.missed(database, position.position_id, now))
     except PriceUnavailable as error:

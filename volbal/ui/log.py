@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -80,6 +81,11 @@ def plain(text: str) -> str:
 def kind_text(kind: str) -> str:
     """dividend_paid as Dividend paid."""
     return kind.replace("_", " ").capitalize()
+
+
+def moment(at: datetime) -> str:
+    """A moment as the exchange's clock shows it."""
+    return f"{at.astimezone(EXCHANGE):%Y-%m-%d %H:%M} New York"
 
 
 def draw(page: LogPage) -> None:

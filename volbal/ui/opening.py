@@ -1,5 +1,6 @@
 """The short form that opens a position, with a live preview of what the rule would do."""
 
+from decimal import Decimal
 from typing import Any
 
 import streamlit as st
@@ -7,7 +8,7 @@ import streamlit as st
 from volbal.domain.configuration import Configuration
 from volbal.domain.policy import Policy
 from volbal.domain.position import Position
-from volbal.domain.sanity import doubts
+from volbal.domain.sanity import Doubt, doubts, far_anchor
 from volbal.domain.wording import duration, money, price, shares
 from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.services import market_data, positions, settings
@@ -167,7 +168,7 @@ def _preview(database: Database) -> None:
         f"**{position.ticker}**: {shares(balance.quantity)} shares at {price(anchor)} and "
         f"{money(balance.cash)} in cash."
     )
-    for doubt in doubts(position, anchor, acting.now()):
+    for doubt in (*_about_price(database, anchor), *doubts(position, anchor, acting.now())):
         rungs.show_doubt(doubt, f"{PAGE}-doubt", _settle)
     token = acting.token("open")
     st.button(
@@ -182,8 +183,25 @@ def _preview(database: Database) -> None:
     rungs.draw(position, f"{PAGE}-ladder")
 
 
+def _about_price(database: Database, anchor: Decimal) -> list[Doubt]:
+    """What is odd about a symbol or an anchor beside the prices that are here."""
+    seen = _seen(database)
+    if seen is None:
+        return [
+            Doubt(
+                "No price of this symbol is known here. Is it spelled as Yahoo does? Fetch its "
+                "prices on Data, or type one whenever the position is evaluated."
+            )
+        ]
+    return far_anchor(anchor, seen.price, seen.age.total_seconds())
+
+
 def _settle(changes: dict[str, Any]) -> None:
-    remember(PAGE, {"fixes": {**recalled(PAGE, "fixes"), **changes}})
+    """Take over what a doubt suggests: another anchor, or settings."""
+    if "anchor" in changes:
+        remember(PAGE, {"price": changes["anchor"]})
+    else:
+        remember(PAGE, {"fixes": {**recalled(PAGE, "fixes"), **changes}})
 
 
 def _draft(database: Database) -> Position:
@@ -201,6 +219,10 @@ def _draft(database: Database) -> Position:
         )
     else:
         quantity, cash = recalled(PAGE, "quantity"), recalled(PAGE, "cash")
+        if not quantity and not cash:
+            raise InvalidInput(
+                "shares", "there are neither shares nor cash", "give shares, cash or both"
+            )
     configuration = Configuration(policy)
     return positions.draft(
         recalled(PAGE, "symbol"), quantity, cash, at, configuration, acting.now()

@@ -17,7 +17,7 @@ MONTHS = {"Day paid": "paid_on", "Ex-date": "ex_on"}
 
 
 def _amounts(expected: bool) -> dict[str, Any]:
-    of = "Shares now" if expected else "Shares held"
+    of = "Shares so far" if expected else "Shares held"
     return {
         "per_share": st.column_config.NumberColumn("Per share", format="%.6g"),
         "held": st.column_config.NumberColumn(of, format="%,.4f"),

@@ -113,14 +113,16 @@ def _confirm_removal(database: Database, token: str) -> None:
         "The positions marked Sample are deleted with their orders, fills and log, also what you "
         "did with them yourself. This cannot be undone. **Nothing else is touched.**"
     )
-    if st.button(
-        "Remove them",
-        type="primary",
-        icon=":material/delete:",
-        on_click=acting.act,
-        args=(token, _remove_sample, database),
-    ):
-        st.rerun()
+    with st.container(horizontal=True):
+        removes = st.button(
+            "Remove them",
+            type="primary",
+            icon=":material/delete:",
+            on_click=acting.act,
+            args=(token, _remove_sample, database),
+        )
+        if st.button("Cancel") or removes:
+            st.rerun()
 
 
 def _remove_sample(database: Database) -> str:
@@ -237,7 +239,7 @@ def table(rows: Sequence[Row]) -> pd.DataFrame:
                 "receivable": row.position.balance.receivable,
                 "value": row.value,
                 "anchor": row.position.balance.anchor,
-                "stock_share": None if row.decision is None else row.decision.stock_share,
+                "stock_share": row.stock_share,
                 "action": None if row.decision is None else row.decision.action.value,
                 "time_weighted": row.performance.time_weighted,
                 "stock_return": row.performance.stock,

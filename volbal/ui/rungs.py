@@ -10,6 +10,7 @@ import streamlit as st
 from volbal.domain.ladder import Rung, ladder
 from volbal.domain.position import Position
 from volbal.domain.sanity import Doubt
+from volbal.domain.wording import percent
 from volbal.formatting import value_text
 from volbal.ui import acting, tables
 from volbal.ui.fields import FIELDS
@@ -20,7 +21,7 @@ COLUMNS: dict[str, Any] = {
     "quantity": st.column_config.NumberColumn("Quantity", format="%,.6f"),
     "notional": st.column_config.NumberColumn("Notional", format="%,.2f"),
     "commission": st.column_config.NumberColumn("Fee", format="%,.2f"),
-    "stock_share_after": st.column_config.NumberColumn("Stock share after", format="percent"),
+    "stock_share_after": st.column_config.TextColumn("Stock share after", alignment="right"),
     "remark": "Remark",
 }
 
@@ -36,13 +37,15 @@ def draw(position: Position, key: str) -> None:
     if not (found.up or found.down):
         st.info("The ladder starts with the anchor: evaluate the position at a price first.")
         return
+    rungs = frame([*reversed(found.up), *found.down])
+    shares_after = [percent(share) for share in rungs["stock_share_after"]]
     tables.show(
-        frame([*reversed(found.up), *found.down]),
+        rungs.assign(stock_share_after=shares_after),
         key,
         COLUMNS,
         alt="The next sell triggers above the anchor and buy triggers below it",
-        name=f"ladder-{position.ticker}",
     )
+    tables.downloads(rungs, f"ladder-{position.ticker}", f"{key}-downloads")
     st.caption(
         f"{_pinned(found.triggers_up, 'up')} {_pinned(found.triggers_down, 'down')} "
         f"At most {position.configuration.policy.max_orders_per_day} orders a day."
@@ -91,10 +94,11 @@ def show_doubt(doubt: Doubt, key: str, settle: Callable[[dict[str, Any]], None])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.warning(doubt.sentence, icon=":material/rule:", width="stretch")
         for name, value in doubt.fix.items():
+            label = FIELDS[name].label if name in FIELDS else name.capitalize()
             st.button(
-                f"{FIELDS[name].label}: {value_text(value if value is not None else '')}",
+                f"{label}: {value_text(value if value is not None else '')}",
                 key=f"{key}-{name}-{value}",
                 on_click=settle,
                 args=({name: value},),
-                help="Takes this setting instead.",
+                help="Takes this instead.",
             )

@@ -1,5 +1,6 @@
 """A position's configuration: its fields, what would change, its history and the way back."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,11 +14,13 @@ from volbal.domain.configuration import (
     difference,
 )
 from volbal.domain.configuration import settings as configuration_values
+from volbal.domain.dividends import DividendState
 from volbal.domain.position import Position
 from volbal.domain.sanity import doubts
+from volbal.domain.wording import money, shares
 from volbal.errors import InvalidInput
-from volbal.formatting import UNDEFINED
-from volbal.services import positions, settings
+from volbal.services import autopilot, positions, settings
+from volbal.services.overview import Row
 from volbal.services.running import Database
 from volbal.ui import acting, forms, rungs, tables
 from volbal.ui.address import policy_values
@@ -25,18 +28,18 @@ from volbal.ui.fields import FIELDS, shown_value
 from volbal.ui.forms import recalled, remember
 
 PAGE = "setting"
-MOMENT = "YYYY-MM-DD HH:mm"
 IDLE = {"slippage": "is for simulations: a live order fills at the price the broker reports."}
 LABELS = {"strict": "Strict guardrails", "after_hours": "After hours"}
 
 
-def draw(database: Database, position: Position, now: datetime) -> None:
+def draw(database: Database, row: Row, now: datetime) -> None:
     """Fields beside what they change; history below; close or reopen at the end."""
+    position = row.position
     history = settings.history(database, position.position_id)
     if position.balance.is_open:
         _show_fields(database, position, history, now)
     _show_history(database, position, history)
-    _show_end(database, position)
+    _show_end(database, row)
 
 
 def _show_fields(
@@ -120,8 +123,8 @@ def told(changes: tuple[Change, ...]) -> pd.DataFrame:
         [
             {
                 "Setting": LABELS.get(one.name) or FIELDS[one.name].label,
-                "Before": UNDEFINED if one.before is None else shown_value(one.before),
-                "After": UNDEFINED if one.after is None else shown_value(one.after),
+                "Before": shown_value(one.before),
+                "After": shown_value(one.after),
             }
             for one in changes
         ]
@@ -148,9 +151,7 @@ def _show_history(
         "configurations",
         {
             "step": st.column_config.NumberColumn("Step", width=50),
-            "configured_at": st.column_config.DatetimeColumn(
-                "When (UTC)", format="YYYY-MM-DD HH:mm"
-            ),
+            "configured_at": tables.moment("When"),
             "by": "By",
             "note": "Note",
             "changes": st.column_config.TextColumn("Changes", width="large"),
@@ -198,9 +199,9 @@ def _roll_back(database: Database, position_id: int, number: int) -> str:
     return f"The settings of step {number} are in force again."
 
 
-def _show_end(database: Database, position: Position) -> None:
+def _show_end(database: Database, row: Row) -> None:
     st.divider()
-    position_id = position.position_id
+    position, position_id = row.position, row.position.position_id
     if not position.balance.is_open:
         token = acting.token(f"reopen-{position_id}")
         st.button(
@@ -212,28 +213,56 @@ def _show_end(database: Database, position: Position) -> None:
             args=(token, _reopen, database, position_id),
         )
     elif st.button("Close position", key=f"close-{position_id}", icon=":material/archive:"):
-        _confirm_closing(database, position, acting.token(f"closing-{position_id}"))
+        _confirm_closing(database, row, acting.token(f"closing-{position_id}"))
 
 
 def _reopen(database: Database, position_id: int) -> str:
     positions.reopen_position(database, position_id, acting.now())
-    return "The position is open again."
+    known = autopilot.find(database, position_id)
+    runs = "" if known is None else f" Its paper autopilot is {'on' if known.is_on else 'off'}."
+    return f"The position is open again.{runs}"
 
 
 @st.dialog("Close this position?")
-def _confirm_closing(database: Database, position: Position, token: str) -> None:
+def _confirm_closing(database: Database, row: Row, token: str) -> None:
+    position = row.position
     st.markdown(
         f"**{position.ticker} #{position.position_id}** is archived as it is: nothing is sold and "
         "nothing deleted. It takes no orders until it is reopened."
     )
-    if st.button(
-        "Close it",
-        type="primary",
-        icon=":material/archive:",
-        on_click=acting.act,
-        args=(token, _close, database, position.position_id),
-    ):
-        st.rerun()
+    for order in row.open_orders:
+        st.warning(
+            f"Order {order.order_id} is open with {shares(order.left)} shares left: record its "
+            "fill or cancel it first.",
+            icon=":material/outgoing_mail:",
+        )
+    for told in _left_open(row):
+        st.info(told, icon=":material/info:")
+    with st.container(horizontal=True):
+        closes = st.button(
+            "Close it",
+            type="primary",
+            icon=":material/archive:",
+            disabled=bool(row.open_orders),
+            on_click=acting.act,
+            args=(token, _close, database, position.position_id),
+        )
+        if st.button("Cancel") or closes:
+            st.rerun()
+
+
+def _left_open(row: Row) -> Iterator[str]:
+    """What closing means for an autopilot and for dividends."""
+    if row.runs_itself:
+        yield "Its paper autopilot is switched off, and stays off when the position is reopened."
+    owed = [one for one in row.dividends if one.state is DividendState.ACCRUED and one.net]
+    if owed:
+        amount = money(row.position.balance.receivable)
+        yield f"{amount} of dividends is still owed: record the payment on Dividends."
+    awaited = [one for one in row.dividends if one.state is DividendState.ANNOUNCED]
+    if awaited:
+        days = ", ".join(str(one.ex_on) for one in awaited)
+        yield f"The dividend with ex-date {days} is not recorded before it is reopened."
 
 
 def _close(database: Database, position_id: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from volbal.market.sessions import EXCHANGE
 from volbal.services import exports
 
 Source = pd.DataFrame | exports.Tables | Callable[[], pd.DataFrame]
@@ -22,6 +23,13 @@ LABELS = {
     "svg": "SVG picture, for print",
 }
 MEDIA_TYPES = exports.MEDIA_TYPES | {"png": "image/png", "svg": "image/svg+xml"}
+
+
+def moment(label: str) -> Any:
+    """A column of moments, as the exchange's clock shows them."""
+    return st.column_config.DatetimeColumn(
+        f"{label} (New York)", format="YYYY-MM-DD HH:mm", timezone=EXCHANGE.key
+    )
 
 
 def show(

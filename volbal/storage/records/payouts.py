@@ -11,10 +11,18 @@ def dividend_lines(connection: Connection) -> list[DividendLine]:
         """
         select
             d.dividend_id, d.position_id, d.ticker, d.ex_on, d.pay_on, l.entry_on, d.per_share,
-            d.state, d.held, d.gross, d.withheld, d.net, p.quantity, p.policy, p.is_open
+            d.state, d.held, d.gross, d.withheld, d.net, coalesce(e.quantity, 0), p.policy,
+            p.is_open
         from v_dividends as d
         join positions as p using (position_id)
         left join v_ledger as l on l.entry_id = d.payment_entry_id
+        left join (
+            select d.dividend_id, sum(e.quantity) as quantity
+            from dividends as d
+            join entries as e on e.position_id = d.position_id and e.entry_on < d.ex_on
+            where d.state = 'announced'
+            group by d.dividend_id
+        ) as e using (dividend_id)
         order by d.ex_on, d.position_id
         """
     ).fetchall()

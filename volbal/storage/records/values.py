@@ -6,9 +6,12 @@ Moments are stored as UTC without a zone and come back aware.
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from duckdb import DuckDBPyConnection
+
+from volbal.domain.money import plain
 
 Connection = DuckDBPyConnection
 """What services pass on and never look into."""
@@ -33,4 +36,8 @@ def aware(stored: datetime) -> datetime:
 
 def as_json(content: Mapping[str, object]) -> str:
     """Decimals, dates and the like become texts: no digit is lost."""
-    return json.dumps(content, default=str)
+    return json.dumps(content, default=_text)
+
+
+def _text(value: object) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)
