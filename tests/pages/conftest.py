@@ -1,13 +1,15 @@
 """What the page tests share."""
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from books import NOW, opened
 from streamlit.testing.v1 import AppTest
 
-from volbal.services import running, study_runner
+from volbal.services import running, sample, study_runner
 from volbal.ui import acting
 
 ROOT = Path(__file__).parents[2]
@@ -42,3 +44,13 @@ def open_page() -> Opener:
         return app.run()
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def sample_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The records with a short sample in them; copy it."""
+    path = tmp_path_factory.mktemp("sample") / "sample.duckdb"
+    with pytest.MonkeyPatch.context() as patch, opened(path) as database:
+        patch.setattr(sample, "BEGINS", date(2023, 9, 1))
+        sample.add(database, NOW)
+    return path

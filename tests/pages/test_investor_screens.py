@@ -24,18 +24,6 @@ def records_file() -> Path:
     return Path(os.environ["VOLBAL_DB"])
 
 
-@pytest.fixture(scope="module")
-def sample_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The records with a short sample in them; copy it."""
-    from books import opened
-
-    path = tmp_path_factory.mktemp("sample") / "sample.duckdb"
-    with pytest.MonkeyPatch.context() as patch, opened(path) as database:
-        patch.setattr(sample, "BEGINS", date(2023, 9, 1))
-        sample.add(database, NOW)
-    return path
-
-
 def words(app: AppTest) -> str:
     shown = [
         *app.markdown, *app.caption, *app.info, *app.error, *app.warning, *app.success, *app.title,
