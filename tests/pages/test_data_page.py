@@ -185,7 +185,7 @@ def test_closes_alone_are_told_and_shown_without_empty_columns(open_page) -> Non
     assert "closes only: no limit ticks" in words(app)
     assert app.dataframe[1].value.columns.tolist() == ["time", "close"]
     [chart] = app.get("echarts_chart")
-    assert "olume" not in str(chart.proto)
+    assert "Volume" not in str(chart.proto)
 
 
 def test_a_series_that_another_window_deleted_is_not_looked_at(open_page) -> None:
