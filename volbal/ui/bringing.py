@@ -91,7 +91,8 @@ def _show_refusal(error: InvalidPrices) -> None:
         icon=":material/error:",
     )
     frame = pd.DataFrame({"row": list(reasons), "reason": list(map("; ".join, reasons.values()))})
-    config = {"row": "Row", "reason": st.column_config.TextColumn("Reason", width="large")}
+    row = st.column_config.TextColumn("Row", width="small")
+    config = {"row": row, "reason": st.column_config.TextColumn("Reason", width="large")}
     tables.show(
         frame,
         f"{PAGE}-refused",
