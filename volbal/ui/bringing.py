@@ -13,7 +13,7 @@ from volbal.market.files import AmbiguousDates, DateOrder
 from volbal.market.validation import InvalidPrices
 from volbal.services import price_import, running
 from volbal.services.price_import import Import
-from volbal.ui import acting, tables
+from volbal.ui import acting, log, tables
 from volbal.ui.series import bar_columns
 
 PAGE = "data"
@@ -91,14 +91,22 @@ def _show_refusal(error: InvalidPrices) -> None:
         icon=":material/error:",
     )
     frame = pd.DataFrame({"row": list(reasons), "reason": list(map("; ".join, reasons.values()))})
-    config = {"row": "Row", "reason": st.column_config.TextColumn("Reason", width="large")}
+    if len(frame) <= tables.MANY:  # as text: a narrow screen cuts the cells of a table off
+        lines = (
+            f"- {log.plain(f'{place}: {why}')}" for place, why in frame.itertuples(index=False)
+        )
+        st.markdown("\n".join(lines))
+        tables.downloads(frame, "refused-rows", f"{PAGE}-refused-downloads")
+        return
+    row = st.column_config.TextColumn("Row", width="small")
+    config = {"row": row, "reason": st.column_config.TextColumn("Reason", width="large")}
     tables.show(
         frame,
         f"{PAGE}-refused",
         config,
         alt="Rows that cannot be used",
         name="refused-rows",
-        height="content" if len(frame) <= tables.MANY else 400,
+        height=400,
     )
 
 
@@ -110,7 +118,9 @@ def _show(looked_at: Import, file_id: str) -> None:
         f"{len(history.dividends):,}, splits {len(history.splits):,}. {looked_at.effect}"
     )
     told = [f":material/info: {note[:1].upper()}{note[1:]}." for note in history.notes]
-    odd = few([one.sentence for one in looked_at.findings], "more, to be seen under Checks.")
+    odd = few(
+        [one.sentence for one in looked_at.findings], "more, to be seen under Checks once saved."
+    )
     told += [f":material/warning: {sentence}" for sentence in odd]
     if told:
         st.caption("  \n".join(told))

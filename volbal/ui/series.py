@@ -171,12 +171,13 @@ def _draw_chart(history: PriceHistory, key: str) -> None:
         help="Equal growth is an equal distance. Example: 10 to 20 looks like 20 to 40.",
     )
     option, tall = charts.price_chart(history, logarithmic=logarithmic)
+    volume = "; volume below" if len(option["grid"]) > 1 else ""
     st.echarts_chart(
         option,
         height=tall,
         key=key,
         alt=f"Closes of {history.symbol} from {history.first_date} to {history.last_date} with "
-        f"{len(history.dividends)} dividends and {len(history.splits)} splits; volume below.",
+        f"{len(history.dividends)} dividends and {len(history.splits)} splits{volume}.",
     )
 
 
