@@ -224,3 +224,18 @@ def test_a_split_after_the_close_before_an_ex_date_keeps_the_shares_of_that_clos
     # worked off before the split: 50 · 1 · 0.75, anchor (100 - 1) / 2
     assert split.balance.receivable == Decimal("37.5")
     assert split.balance.anchor == Decimal("49.5")
+
+
+def test_a_dividend_announced_after_the_split_of_its_ex_date_counts_old_shares(
+    database: Database,
+) -> None:
+    cell = a_cell(database)
+    trading.evaluate(database, cell.position_id, at(100), NOW)
+    positions.split(database, cell.position_id, 2, 1, NOW + 2 * DAY)
+    announced(database, cell.position_id)
+    trading.evaluate(database, cell.position_id, at("49.5"), NOW + 2 * DAY)
+    balance = positions.find_position(database, cell.position_id).balance
+    # as above: 50 · 1 · 0.75, anchor 100 / 2 - 1 / 2; the stock lost 0.5 of 50 and paid 0.375
+    assert (balance.receivable, balance.anchor) == (Decimal("37.5"), Decimal("49.5"))
+    (row,) = overview.overview(database, NOW + 2 * DAY).open
+    assert row.performance.stock == pytest.approx((49.5 + 0.375) / 50 - 1)

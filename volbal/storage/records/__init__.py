@@ -19,10 +19,10 @@ from volbal.storage.records.entries import (
     all_valuations,
     entries_after,
     entries_of,
+    held_before,
     holdings_of,
     insert_entry,
     insert_valuation,
-    quantity_before,
     valuations_of,
 )
 from volbal.storage.records.log import (
@@ -155,6 +155,7 @@ __all__ = [
     "find_series",
     "find_transfer",
     "finish_removing_samples",
+    "held_before",
     "holdings_of",
     "insert_bars",
     "insert_configuration",
@@ -180,7 +181,6 @@ __all__ = [
     "presets",
     "price_dividends_of",
     "price_splits_of",
-    "quantity_before",
     "remove_from_samples",
     "running_autopilots",
     "samples",
