@@ -8,7 +8,7 @@ import streamlit as st
 from volbal.domain.wording import money, price
 from volbal.errors import InvalidInput
 from volbal.market.sessions import exchange_date
-from volbal.services import income, payouts, positions, running
+from volbal.services import income, market_data, payouts, positions, running
 from volbal.services.payouts import DividendLine, Payouts
 from volbal.ui import acting, log, paydays, tables
 
@@ -141,6 +141,20 @@ def announce(named: dict[str, int]) -> str:
     return f"Announced: {price(made.per_share)} per share, ex-date {made.ex_on}."
 
 
+def look_up(named: dict[str, int]) -> str:
+    """Fill the form's dates with those that Yahoo names. Raises PriceUnavailable."""
+    state = st.session_state
+    position = positions.find_position(running.database(), named[state["dividends.position"]])
+    found = market_data.upcoming_dividend(market_data.yahoo(), position.ticker)
+    if found.ex_on is None:
+        return f"Yahoo names no ex-date of {position.ticker}."
+    state["dividends.ex_on"], state["dividends.pay_on"] = found.ex_on, found.pay_on
+    past = found.ex_on <= exchange_date(acting.now())
+    which = "last" if past else "next"
+    paid = "" if found.pay_on is None else f", pay date {found.pay_on}"
+    return f"{position.ticker}: {which} ex-date {found.ex_on}{paid}, says Yahoo."
+
+
 def draw_form(named: dict[str, int]) -> None:
     """Announce a dividend, or correct one before its ex-date."""
     st.subheader("Announce")
@@ -178,7 +192,19 @@ def draw_form(named: dict[str, int]) -> None:
             key="dividends.pay_on",
             help="Empty: it is paid when you record it.",
         )
-        st.form_submit_button("Announce", on_click=acting.act, args=(token, announce, named))
+        with st.container(horizontal=True):
+            st.form_submit_button("Announce", on_click=acting.act, args=(token, announce, named))
+            looks = acting.token("look-up")
+            st.form_submit_button(
+                "Look up the dates",
+                icon=":material/cloud_download:",
+                type="tertiary",
+                key=looks,
+                help="Asks Yahoo for the symbol's next ex-date and pay date. The amount is typed. "
+                "Example: KO goes ex on 2026-11-30.",
+                on_click=acting.act,
+                args=(looks, look_up, named),
+            )
     st.caption(
         "Announcing the same again changes nothing; another amount or pay date for the same "
         "ex-date corrects it."

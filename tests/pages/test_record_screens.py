@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from books import DAY, NOW, carried_out
 from streamlit.testing.v1 import AppTest
+from yahoo_server import serving
 
 from volbal.services import comparison, income, positions, queries, running, timeline, trading
 
@@ -38,6 +39,10 @@ def words(app: AppTest) -> str:
     """All text of the page."""
     shown = [*app.markdown, *app.caption, *app.info, *app.error, *app.warning, *app.success]
     return " ".join(str(element.value) for element in shown)
+
+
+def button(app: AppTest, label: str):
+    return next(one for one in app.button if one.label == label)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -158,8 +163,8 @@ def test_a_dividend_is_announced_by_the_form_once(open_page) -> None:
     app = open_page("dividends")
     app.number_input(key="dividends.per_share").set_value(0.485)
     app.date_input(key="dividends.ex_on").set_value(date(2030, 3, 1))
-    app.button[-1].click().run()
-    app.button[-1].click().run()
+    button(app, "Announce").click().run()
+    button(app, "Announce").click().run()
     assert not app.exception
     announced = [
         one for one in income.list_dividends(running.database(), 1) if one.ex_on.year == 2030
@@ -167,12 +172,27 @@ def test_a_dividend_is_announced_by_the_form_once(open_page) -> None:
     assert [one.per_share for one in announced] == [Decimal("0.485")]
 
 
+def test_the_dates_of_the_next_dividend_are_looked_up(
+    open_page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving() as server:
+        monkeypatch.setenv("VOLBAL_YAHOO_URL", server.url)
+        some()
+        server.announce("KO", date(2030, 3, 1), date(2030, 4, 1))
+        app = open_page("dividends")
+        button(app, "Look up the dates").click().run()
+        assert app.date_input(key="dividends.ex_on").value == date(2030, 3, 1)
+        assert app.date_input(key="dividends.pay_on").value == date(2030, 4, 1)
+        assert "next ex-date 2030-03-01, pay date 2030-04-01, says Yahoo" in words(app)
+    assert len(income.list_dividends(running.database(), 1)) == 1  # nothing is announced by that
+
+
 def test_a_dividend_from_before_the_position_is_refused_by_the_form(open_page) -> None:
     some()
     app = open_page("dividends")
     app.number_input(key="dividends.per_share").set_value(0.485)
     app.date_input(key="dividends.ex_on").set_value(NOW.date())
-    app.button[-1].click().run()
+    button(app, "Announce").click().run()
     assert "the position was opened on 2026-01-05" in words(app)
     assert len(income.list_dividends(running.database(), 1)) == 1
 
@@ -180,7 +200,7 @@ def test_a_dividend_from_before_the_position_is_refused_by_the_form(open_page) -
 def test_a_form_without_an_amount_says_what_is_missing(open_page) -> None:
     some()
     app = open_page("dividends")
-    app.button[-1].click().run()
+    button(app, "Announce").click().run()
     assert "give ex-date and amount per share" in words(app)
 
 

@@ -137,11 +137,21 @@ def _live_quote(database: Database, row: Row) -> None:
             try:
                 seen = market_data.refresh_quote(database, market_data.yahoo(), ticker, now)
             except VolbalError as error:
-                acting.say("error", f"{error} The last price known is still there.")
+                acting.say("error", _without_quote(database, ticker, error, now))
             else:
                 newest = market_data.latest_price(database, ticker, now)
                 acting.say("success", _quote_text(seen, newest))
         st.rerun()
+
+
+def _without_quote(database: Database, ticker: str, error: VolbalError, now: datetime) -> str:
+    """A refusal, and the price that goes on being used, with its age."""
+    try:
+        newest = market_data.latest_price(database, ticker, now)
+    except VolbalError:
+        return f"{error} No price of {ticker} is known here: type one."
+    age = duration(newest.age.total_seconds())
+    return f"{error} In use: {price(newest.price)}, {log.plain(newest.source)}, {age} old."
 
 
 def _quote_text(seen: SeenPrice, newest: SeenPrice) -> str:

@@ -9,7 +9,8 @@ import streamlit as st
 from volbal.domain.position import Position
 from volbal.domain.wording import money, price, shares
 from volbal.errors import PriceUnavailable, VolbalError
-from volbal.services import autopilot, income, positions, trading
+from volbal.market.model import DAILY
+from volbal.services import autopilot, income, market_data, positions, trading
 from volbal.services.course import course
 from volbal.services.overview import Row
 from volbal.services.running import Database
@@ -392,7 +393,8 @@ def _ask_yahoo(database: Database, symbol: str, now: datetime) -> None:
         with st.spinner(f"Asking for {symbol}", show_time=True):
             acting.say("success", autopilot.fetch(database, symbol, now))
     except VolbalError as error:
-        acting.say("error", f"{error} The closes that are here go on being used.")
+        left = market_data.fallback(database, [symbol], DAILY, now)
+        acting.say("error", f"{error} {left}")
 
 
 def _switch(database: Database, position_id: int, is_on: bool) -> str:
