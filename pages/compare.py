@@ -43,7 +43,7 @@ def compare_policies(known: dict[str, Policy]) -> None:
         key=NAMES,
         max_selections=comparison.MOST,
         help="Presets, your own ones, the configuration of a position, or the one typed in the "
-        "sidebar. The others are measured against the first.",
+        "sidebar. The others are measured against the first. Example: standard beside aggressive.",
     )
     with st.sidebar:
         st.subheader("Prices")
@@ -104,7 +104,8 @@ def compare_positions(database: running.Database) -> None:
         key="positions",
         bind="query-params",
         max_selections=comparison.MOST,
-        help="One to four. Returns are time-weighted: money in and out is no profit.",
+        help="One to four. Returns are time-weighted: money in and out is no profit. Example: "
+        "KO #1 beside MSFT #2.",
     )
     st.sidebar.subheader("Dates")
     since = st.sidebar.date_input(
@@ -115,7 +116,8 @@ def compare_positions(database: running.Database) -> None:
         format="YYYY-MM-DD",
         key="since",
         bind="query-params",
-        help="Empty, or before one of them was valued: the first day on which all were.",
+        help="Empty, or before one of them was valued: the first day on which all were. "
+        "Example: 2026-01-02.",
     )
     if not names:
         raise InvalidInput("positions", "none is chosen", "choose one to four")

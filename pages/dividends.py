@@ -182,7 +182,8 @@ def draw_form(named: dict[str, int]) -> None:
             min_value=EARLIEST,
             format="YYYY-MM-DD",
             key="dividends.ex_on",
-            help="First day a buyer gets nothing. Who held at the close before is paid.",
+            help="First day a buyer gets nothing; who held at the close before is paid. "
+            "Example: 2026-11-30.",
         )
         grid.date_input(
             "Pay date",
@@ -190,7 +191,7 @@ def draw_form(named: dict[str, int]) -> None:
             min_value=EARLIEST,
             format="YYYY-MM-DD",
             key="dividends.pay_on",
-            help="Empty: it is paid when you record it.",
+            help="Empty: it is paid when you record it. Example: 2026-12-15.",
         )
         with st.container(horizontal=True):
             st.form_submit_button("Announce", on_click=acting.act, args=(token, announce, named))

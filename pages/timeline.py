@@ -97,10 +97,29 @@ def inputs(there: Choices) -> LogFilter:
         **more,
     )
     positions = grid.multiselect(
-        "Position", list(named), key="position", placeholder="All positions", **more
+        "Position",
+        list(named),
+        key="position",
+        placeholder="All positions",
+        help="Only what concerns these. Example: KO #1.",
+        **more,
     )
-    kinds = grid.multiselect("Kind", list(types), key="kind", placeholder="All kinds", **more)
-    chosen = grid.multiselect("Action", actions, key="action", placeholder="All actions", **more)
+    kinds = grid.multiselect(
+        "Kind",
+        list(types),
+        key="kind",
+        placeholder="All kinds",
+        help="Only events of these kinds. Example: evaluation and fill.",
+        **more,
+    )
+    chosen = grid.multiselect(
+        "Action",
+        actions,
+        key="action",
+        placeholder="All actions",
+        help="Only evaluations that ended so, and what came of them. Example: BUY.",
+        **more,
+    )
     executed = grid.toggle(
         "Executed only",
         key="executed",

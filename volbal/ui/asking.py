@@ -61,15 +61,30 @@ def draw(frame: pd.DataFrame) -> None:
     kinds = KINDS if numbers and len(columns) > 1 else KINDS[:1]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
-            "Show as", kinds, default="Table", required=True, key="sql-kind"
+            "Show as",
+            kinds,
+            default="Table",
+            required=True,
+            key="sql-kind",
+            help="A chart needs a column of numbers. Example: Line, equity across day.",
         )
         if kind != "Table":
-            x = st.selectbox("Across", columns, key="sql-x", width=200)
+            x = st.selectbox(
+                "Across", columns, key="sql-x", width=200, help="Along the bottom. Example: day."
+            )
             up = [name for name in numbers if name != x]
-            y = st.selectbox("Up", up, key="sql-y", width=200)
+            y = st.selectbox(
+                "Up", up, key="sql-y", width=200, help="How high, a number. Example: equity."
+            )
             others = [name for name in columns if name not in (x, y)]
             by = st.selectbox(
-                "Colour", others, index=None, placeholder="One colour", key="sql-by", width=200
+                "Colour",
+                others,
+                index=None,
+                placeholder="One colour",
+                key="sql-by",
+                width=200,
+                help="One line, bar or dot colour for each of its values. Example: ticker.",
             )
     if kind == "Table":
         tables.show(frame, "sql-result", alt="The answer", height="auto")

@@ -40,7 +40,8 @@ FIELDS: dict[str, Field] = {
         "Sizing",
         "How large a triggered order is. proportional: distance from the anchor × ratio × equity. "
         "fixed_percentage: that share of the cash or of the shares. "
-        "original: the whole price ratio, much larger orders.",
+        "original: the whole price ratio, much larger orders. "
+        "Example: proportional, 3 % × 1.6667 × 10,000 = an order of about 500.",
     ),
     "rebalance_ratio": Field(
         "Rebalance ratio",

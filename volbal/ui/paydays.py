@@ -46,7 +46,14 @@ PAID = COMMON | {
 def draw(found: Payouts, years: Sequence[int]) -> None:
     """One amount by symbol and month of a chosen year."""
     with st.container(horizontal=True):
-        year = st.selectbox("Year", years, key="dividends.year", bind="query-params", width=110)
+        year = st.selectbox(
+            "Year",
+            years,
+            key="dividends.year",
+            bind="query-params",
+            width=110,
+            help="Year of the days below. Example: 2026.",
+        )
         amount = st.segmented_control(
             "Amount",
             AMOUNTS,
@@ -55,6 +62,7 @@ def draw(found: Payouts, years: Sequence[int]) -> None:
             format_func=str.capitalize,
             key="dividends.amount",
             bind="query-params",
+            help="Net is gross without what was withheld. Example: 18.75 net of 25.00 gross.",
         )
         month = st.segmented_control(
             "Month of",
@@ -63,7 +71,8 @@ def draw(found: Payouts, years: Sequence[int]) -> None:
             required=True,
             key="dividends.month",
             bind="query-params",
-            help="Day paid: what came as cash. Ex-date: receivable dividends are in it too.",
+            help="Day paid: what came as cash. Ex-date: receivable dividends are in it too. "
+            "Example: ex in November, paid in December.",
         )
     table = payouts.by_month(found, year, amount, MONTHS[month])  # type: ignore[arg-type]  # one of its two
     if table.empty:
