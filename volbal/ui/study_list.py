@@ -248,7 +248,7 @@ def _start(database: Database, study_id: int) -> str:
 
 def _cancel(database: Database, study_id: int) -> str:
     studies.cancel(database, study_id, acting.now())
-    return f"Study {study_id} is cancelled; what is stored stays."
+    return f"Study {study_id} is cancelled. What is stored stays, and resuming goes on from there."
 
 
 def _resume(database: Database, study_id: int) -> str:
