@@ -354,7 +354,7 @@ def test_the_list_shows_where_every_study_stands_and_what_it_found(open_page) ->
     cell = study_results.cell(database, ran.study_id, best)
     value = metric_text(METRIC["excess_return"], cell.metrics["excess_return"])
     assert found["best"][ran.study_id] == value
-    assert found["of"][ran.study_id] == METRIC["excess_return"].label
+    assert found["goal"][ran.study_id] == METRIC["excess_return"].label
     assert found["at"][ran.study_id] == parameter_text(dict(cell.parameters))
 
 
