@@ -18,6 +18,7 @@ from volbal.services.study_request import LONGEST_NAME
 from volbal.ui import acting, study_words, tables
 from volbal.ui.fields import FIELDS, parameter_text, shown_value
 from volbal.ui.log import plain
+from volbal.ui.study_words import within
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 OPTIMIZE, STUDIES = PAGES / "optimize.py", PAGES / "studies.py"
@@ -398,7 +399,9 @@ def _turned(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _setting(name: str) -> str:
     kind, _, field = name.partition(" ")
-    return f"{_label(field)}, values" if kind == "parameter" else _label(name)
+    if kind == "parameter":
+        return f"{_label(field)}, values"
+    return f"{kind.capitalize()}: {within(_label(field))}" if field else _label(name)
 
 
 def _label(name: str) -> str:
