@@ -145,7 +145,7 @@ def _rows(key: str) -> list[int]:
 COLUMNS: Final[dict[str, Any]] = {
     "study": st.column_config.NumberColumn("Study", width=60, pinned=True),
     "name": st.column_config.TextColumn("Name", width=250),
-    "state": st.column_config.TextColumn("State", width=95),
+    "state": st.column_config.TextColumn("State", width=125),
     "progress": st.column_config.ProgressColumn("Progress", format="percent", width=110),
     "symbols": st.column_config.TextColumn("Symbols", width=110),
     "cells": st.column_config.NumberColumn("Cells", format="localized", width=90),
