@@ -118,3 +118,11 @@ def test_a_front_of_thousands_is_found_at_once() -> None:
     inner = np.repeat(circle, 30, axis=0) * 0.999_999
     front = pareto_front(np.concatenate((inner, circle)))
     assert front.tolist() == list(range(90_000, 93_000))
+
+
+def test_a_front_of_conflicting_goals_looks_at_few_pairs() -> None:
+    """On a sphere nobody beats anybody; each point stands twice, and once a little further in."""
+    directions = np.abs(np.random.default_rng(4).standard_normal((4_000, 4)))
+    sphere = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    front = pareto_front(np.concatenate((sphere * 0.999_999, sphere, sphere)))
+    assert front.tolist() == list(range(4_000, 12_000))

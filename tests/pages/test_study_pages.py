@@ -197,7 +197,7 @@ def test_what_cannot_be_run_is_said_beside_its_input_and_run_waits(
     app = open_page("optimize")
     change(app).run()
     assert not app.exception
-    beside = " ".join(caption.value for caption in app.sidebar.caption)
+    beside = " ".join(text.value for text in app.sidebar.markdown)
     assert said in beside
     assert app.button(key=GO).disabled
     assert "110 combinations" not in words(app)
@@ -205,7 +205,7 @@ def test_what_cannot_be_run_is_said_beside_its_input_and_run_waits(
 
 def test_a_grid_without_a_valid_cell_is_refused_beside_its_parameters(open_page) -> None:
     app = open_page("optimize", {"sweep.min_stock_share": "0.8,0.9"})
-    beside = " ".join(caption.value for caption in app.sidebar.caption)
+    beside = " ".join(text.value for text in app.sidebar.markdown)
     assert "all 2 combinations break a bound" in beside
     assert app.button(key=GO).disabled
 
@@ -354,7 +354,7 @@ def test_the_list_shows_where_every_study_stands_and_what_it_found(open_page) ->
     cell = study_results.cell(database, ran.study_id, best)
     value = metric_text(METRIC["excess_return"], cell.metrics["excess_return"])
     assert found["best"][ran.study_id] == value
-    assert found["of"][ran.study_id] == METRIC["excess_return"].label
+    assert found["goal"][ran.study_id] == METRIC["excess_return"].label
     assert found["at"][ran.study_id] == parameter_text(dict(cell.parameters))
 
 

@@ -53,6 +53,7 @@ from volbal.ui.study_address import (
     unranked,
     usual_name,
 )
+from volbal.ui.study_words import within
 
 KIND_TEXTS: Final[Mapping[Kind, str]] = {
     "min_value": "at least",
@@ -109,7 +110,7 @@ def inputs(page: str, database: Database) -> Asked:
         return Asked(asked, _estimate(database, asked))
     except VolbalError as error:
         if isinstance(error, InvalidInput) and asked and error.field in beside:
-            beside[error.field].caption(_refused(error))
+            beside[error.field].markdown(_refused(error))
         return Asked(asked, problem=str(error))
 
 
@@ -130,11 +131,12 @@ def _refusal(check: Callable[[], Any]) -> None:
     try:
         check()
     except VolbalError as error:
-        st.caption(_refused(error))
+        st.markdown(_refused(error))
 
 
 def _refused(error: VolbalError) -> str:
-    return f":red[:material/error: {plain(str(error))}]"
+    """As small as a caption, whose colours are pale."""
+    return f":small[:red[:material/error: {plain(str(error))}]]"
 
 
 def request(page: str) -> StudyRequest:
@@ -250,7 +252,7 @@ def _values_inputs(page: str, name: str) -> None:
         _list_input(page, name)
     else:
         _range_inputs(page, name)
-    st.caption(_values_text(page, name))
+    _refusal(lambda: st.caption(_values_text(page, name)))
 
 
 def _default(page: str, values: Mapping[str, Any]) -> None:
@@ -286,11 +288,8 @@ def _range_inputs(page: str, name: str) -> None:
 
 
 def _values_text(page: str, name: str) -> str:
-    """How many values a parameter has, and which; why it has none."""
-    try:
-        values = _parameter(page, name).values
-    except InvalidInput as error:
-        return _refused(error)
+    """How many values a parameter has, and which. Raises InvalidInput."""
+    values = _parameter(page, name).values
     shown = [shown_value(value) for value in values]
     listed = ", ".join(shown if len(shown) <= 4 else [*shown[:2], "…", shown[-1]])
     return f"{len(values):,} value{'' if len(values) == 1 else 's'}: {listed}"
@@ -405,7 +404,8 @@ def _constraint_text(page: str, row: int) -> None:
     reach = f"is {'never below' if math.isinf(high) else 'from'} {value_text(low)}"
     reach += "" if math.isinf(high) else f" to {value_text(high)}"
     effect = "No cell can meet this" if met == "none" else "Every cell meets this"
-    st.caption(f":orange[:material/warning: {effect}: {plain(metric.label.lower())} {reach}.]")
+    told = f"{effect}: {plain(within(metric.label))} {reach}."
+    st.markdown(f":small[:orange[:material/warning: {told}]]")
 
 
 def _price_inputs(page: str) -> None:
@@ -420,7 +420,7 @@ def _price_inputs(page: str) -> None:
     )
     found = _histories(page)
     if not found:
-        st.caption(":red[:material/error: Choose at least one symbol.]")
+        st.markdown(":small[:red[:material/error: Choose at least one symbol.]]")
     reach = _reach(page, found)
     st.date_input(
         "Start",
