@@ -14,14 +14,14 @@ from volbal.market.validation import InvalidPrices
 from volbal.services import price_import, running
 from volbal.services.price_import import Import
 from volbal.ui import acting, log, tables
-from volbal.ui.series import bar_columns
+from volbal.ui.series import DIVIDEND_COLUMNS, SPLIT_COLUMNS, bar_columns
 
 PAGE = "data"
 TURN, ORDER = f"{PAGE}.file.turn", f"{PAGE}.file.order"
 SAVED = f"{PAGE}.file.saved"
 LARGEST_MB = price_import.LARGEST // 2**20
 SHOWN = 5
-"""Bars at each end of a preview."""
+"""Rows at each end of a preview."""
 
 
 def inputs() -> None:
@@ -124,11 +124,12 @@ def _show(looked_at: Import, file_id: str) -> None:
     told += [f":material/warning: {sentence}" for sentence in odd]
     if told:
         st.caption("  \n".join(told))
-    bars = history.bars.reset_index().dropna(axis="columns", how="all")
-    ends = bars if len(bars) <= 2 * SHOWN else pd.concat([bars.head(SHOWN), bars.tail(SHOWN)])
-    tables.show(
-        ends, f"{PAGE}-preview", bar_columns(history), alt="The first and the last bars of the file"
-    )
+    if looked_at.actions is None:
+        bars = history.bars.reset_index().dropna(axis="columns", how="all")
+        _show_ends(bars, "bars", bar_columns(history))
+    else:
+        _show_ends(looked_at.actions.dividends, "dividends", DIVIDEND_COLUMNS)
+        _show_ends(looked_at.actions.splits, "splits", SPLIT_COLUMNS)
     st.button(
         f"Save {history.symbol}",
         key=f"{PAGE}.save-{file_id}",
@@ -137,6 +138,15 @@ def _show(looked_at: Import, file_id: str) -> None:
         on_click=acting.act,
         args=(f"{PAGE}.save-{file_id}-{history.symbol}", _save, looked_at, st.session_state[SAVED]),
     )
+
+
+def _show_ends(rows: pd.DataFrame | None, what: str, columns: dict[str, Any]) -> None:
+    """The first and the last rows of what a file has."""
+    if rows is None:
+        return
+    ends = rows if len(rows) <= 2 * SHOWN else pd.concat([rows.head(SHOWN), rows.tail(SHOWN)])
+    alt = f"The first and the last {what} of the file"
+    tables.show(ends, f"{PAGE}-preview-{what}", columns, alt=alt)
 
 
 def _show_saved() -> None:

@@ -132,8 +132,8 @@ def price_chart(
     ]
     option["legend"]["data"] = [
         "Close",
-        {"name": "Dividend", "icon": "circle"},
-        {"name": "Split", "icon": "diamond"},
+        *([{"name": "Dividend", "icon": "circle"}] if len(history.dividends) else []),
+        *([{"name": "Split", "icon": "diamond"}] if len(history.splits) else []),
     ]
     option["legend"]["itemHeight"] = 8
     return option, height
