@@ -42,3 +42,8 @@ def test_ages_are_told_in_their_largest_unit() -> None:
 def test_of_many_things_the_first_few_are_told_and_how_many_more_there_are() -> None:
     assert wording.few(["a", "b"], most=2) == ["a", "b"]
     assert wording.few(["a", "b", "c"], "more.", 2) == ["a", "b", "and 1 more."]
+
+
+def test_a_half_cent_is_written_away_from_zero_as_the_ledger_rounds() -> None:
+    assert wording.money(Decimal("3.125")) == "3.13"
+    assert wording.money(Decimal("-3.125")) == "\N{MINUS SIGN}3.13"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 DAY = 86_400
 MINUS = "−"
@@ -74,8 +74,9 @@ def _at_least(value: Number, fewest: int, most: int) -> str:
 
 
 def _signed(value: Number, spec: str) -> str:
-    """With a real minus sign, and without one for what rounds to zero."""
-    text = format(value, spec)
+    """Halves away from zero, a real minus sign, and none for what rounds to zero."""
+    with localcontext(rounding=ROUND_HALF_UP):
+        text = format(value, spec)
     if not text.startswith("-"):
         return text
     return MINUS + text[1:] if text.strip("-0.,") else text[1:]

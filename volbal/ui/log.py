@@ -32,6 +32,7 @@ ICONS = {
     "opened": "add_circle",
     "closed": "inventory_2",
     "reopened": "unarchive",
+    "autopilot": "smart_toy",
 }
 COLOURS = {"BUY": "blue", "SELL": "orange", "SKIP": "gray", "HOLD": "gray"}
 
