@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ LONGEST_FIRST = (
     "e2e/test_data.py",
     "e2e/test_records_screens.py",
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_reach_what_tests_start() -> None:
+    """A shell starts what runs in its background with interrupts ignored, which is inherited."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
