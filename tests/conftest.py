@@ -2,11 +2,30 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+LONGEST_FIRST = (
+    "e2e/test_screens.py",
+    "e2e/test_investor.py",
+    "proofs/test_life.py",
+    "test_start.py",
+    "proofs/test_study_kills.py",
+    "storage/test_kills.py",
+    "proofs/test_kills.py",
+    "e2e/test_data.py",
+    "e2e/test_records_screens.py",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_reach_what_tests_start() -> None:
+    """A shell starts what runs in its background with interrupts ignored, which is inherited."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +60,13 @@ def large_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
         large.build_quickly(own)
         own.replace(made)
     return made
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first, so that no process has one left for itself."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(_file_of(item), len(places)))
+
+
+def _file_of(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0].removeprefix("tests/")

@@ -25,11 +25,12 @@ from playwright.sync_api import (
 )
 from yahoo_server import serving
 
-expect.set_options(timeout=15_000)  # a busy machine must not fail a test
+PATIENCE_MS = 60_000  # a busy machine must not fail a test
+expect.set_options(timeout=PATIENCE_MS)
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts"
-START_SECONDS = 60
+START_SECONDS = 120
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -42,6 +43,40 @@ FLAGS = [
 SCHEMES: dict[bool, Literal["light", "dark"]] = {False: "light", True: "dark"}
 PROBE = re.compile(r"/\w+/_stcore/")
 """Streamlit asks below the page's own path first and finds nothing there; harmless."""
+
+LISTEN = """
+    window.talk = {answered: true, at: Date.now()};
+    const Socket = window.WebSocket;
+    window.WebSocket = class extends Socket {
+        constructor(...given) {
+            super(...given);
+            this.addEventListener("message", () => {
+                window.talk = {answered: true, at: Date.now()};
+            });
+        }
+        send(...given) {
+            window.talk = {answered: false, at: Date.now()};
+            super.send(...given);
+        }
+    };
+"""
+"""Notes in every page when it last talked with the server, and who spoke last."""
+CALM = """
+    ([since, ms]) => {
+        const app = document.querySelector("[data-testid=stApp]"), {answered, at} = window.talk;
+        const unpainted = [...document.querySelectorAll(
+            "[data-testid=stVegaLiteChart], [data-testid=stEChartsChart]"
+        )].some(chart => chart.checkVisibility() && !chart.querySelector("canvas, svg"));
+        return app?.dataset.testScriptState === "notRunning"
+            && app.dataset.testConnectionState === "CONNECTED"
+            && !document.querySelector("[data-stale=true], [data-testid=stSkeleton]")
+            && !unpainted
+            && answered
+            && Date.now() - Math.max(since, at) >= ms;
+    }
+"""
+CALM_MS = 100
+"""Longer than a server needs from the end of a run to the beginning of one that waits."""
 
 
 def free_port() -> int:
@@ -80,7 +115,7 @@ def served(records: Path, **environment: str) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
-            server.wait(15)
+            server.wait(START_SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -118,21 +153,51 @@ def browser(chromium_path: str) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def windows(browser: Browser) -> dict[bool, BrowserContext]:
     """A light and a dark browser (by dark), which keep the app's scripts from test to test."""
-    return {dark: browser.new_context(color_scheme=scheme) for dark, scheme in SCHEMES.items()}
+    made = {dark: browser.new_context(color_scheme=scheme) for dark, scheme in SCHEMES.items()}
+    for window in made.values():
+        window.set_default_timeout(PATIENCE_MS)
+        window.add_init_script(LISTEN)
+    return made
+
+
+def drawn_to_its_end(page: Page) -> None:
+    """Wait until the page has been answered all it asked, has drawn it, and keeps still.
+
+    Until then Streamlit may exchange an element for another one that looks the same, show the
+    old beside the new, or start over for the next one of several clicks. Belongs between what
+    makes the server draw and whatever relies on what is drawn.
+    """
+    page.wait_for_function(CALM, arg=[time.time() * 1000, CALM_MS], polling=20)
+
+
+def seen(there: Locator) -> None:
+    """Wait until it is to be seen, and until the page that shows it is drawn to its end."""
+    expect(there.first).to_be_visible()
+    drawn_to_its_end(there.page)
+
+
+def press(there: Locator) -> None:
+    """Click it, on a page that is drawn to its end."""
+    seen(there)
+    there.click()
 
 
 def place_of(drawn: Locator) -> FloatRect:
-    """Where an element is in the window, once the page has been drawn to its end.
-
-    Until then Streamlit may exchange it for another one that looks the same.
-    """
-    app = drawn.page.get_by_test_id("stApp")
-    expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
-    expect(drawn).to_be_visible()
+    """Where an element is in the window."""
+    seen(drawn)
     drawn.evaluate("element => element.scrollIntoView({block: 'center'})")
     box = drawn.bounding_box()
     assert box is not None
     return box
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep what the window shows; all of it must be in order and nothing wider than the window."""
+    drawn_to_its_end(page)
+    assert page.get_by_test_id("stException").count() == 0, name
+    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{name}.png")
 
 
 Visitor = Callable[..., Page]

@@ -1,12 +1,11 @@
 """The Data page in a real Chromium: fetched from a local server, imported, deleted."""
 
 import re
-from pathlib import Path
 
 import pytest
+from conftest import picture, press, seen
 from playwright.sync_api import Page, expect
 
-ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 FILE = {
     "name": "own.csv",
     "mimeType": "text/csv",
@@ -15,13 +14,13 @@ FILE = {
 
 
 def wait_for_chart(page: Page, symbol: str) -> None:
-    expect(page.get_by_role("img", name=f"Closes of {symbol} ")).to_be_visible()
+    seen(page.get_by_role("img", name=f"Closes of {symbol} "))
 
 
 def delete(page: Page, symbol: str) -> None:
-    page.get_by_role("button", name="Delete", exact=True).click()
-    page.get_by_role("button", name=f"Delete {symbol} 1d").click()
-    expect(page.get_by_test_id("stToast")).to_contain_text(f"prices of {symbol} are deleted")
+    press(page.get_by_role("button", name="Delete", exact=True))
+    press(page.get_by_role("button", name=f"Delete {symbol} 1d"))
+    seen(page.get_by_test_id("stToast").filter(has_text=f"prices of {symbol} are deleted"))
 
 
 @pytest.mark.parametrize(
@@ -35,22 +34,20 @@ def test_prices_are_fetched_imported_and_deleted(
     symbol = page.get_by_role("textbox", name="Symbol to fetch")
     symbol.fill("ibm")
     symbol.press("Enter")
-    expect(page.get_by_text("IBM 1d got 3,733 new bars")).to_be_visible()
+    seen(page.get_by_text("IBM 1d got 3,733 new bars"))
     wait_for_chart(page, "IBM")
     expect(page).to_have_url(re.compile("symbol=IBM"))
-    page.get_by_role("button", name="Refresh all").click()
-    expect(page.get_by_text("IBM 1d has nothing new")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    ARTIFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTIFACTS / f"data-{width}-{'dark' if dark else 'light'}.png")
+    press(page.get_by_role("button", name="Refresh all"))
+    seen(page.get_by_text("IBM 1d has nothing new"))
+    picture(page, f"data-{width}-{'dark' if dark else 'light'}")
 
     page.get_by_text("Import a file").click()
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(FILE)
-    expect(page.get_by_text("can be read day first or month first")).to_be_visible()
-    page.get_by_text("day first", exact=True).click()
-    expect(page.get_by_text("OWN · 1d · 2020-04-03 to 2020-04-06")).to_be_visible()
-    page.get_by_role("button", name="Save OWN").click()
-    expect(page.get_by_text("own.csv is saved")).to_be_visible()
+    seen(page.get_by_text("can be read day first or month first"))
+    press(page.get_by_text("day first", exact=True))
+    seen(page.get_by_text("OWN · 1d · 2020-04-03 to 2020-04-06"))
+    press(page.get_by_role("button", name="Save OWN"))
+    seen(page.get_by_text("own.csv is saved"))
     wait_for_chart(page, "OWN")
     delete(page, "OWN")
     wait_for_chart(page, "AAPL")
@@ -58,4 +55,4 @@ def test_prices_are_fetched_imported_and_deleted(
     page.goto(page.url.partition("?")[0] + "?symbol=IBM")
     wait_for_chart(page, "IBM")
     delete(page, "IBM")
-    expect(page.get_by_text("From bundled")).to_be_visible()
+    seen(page.get_by_text("From bundled"))

@@ -1,18 +1,15 @@
 """The screens in a real Chromium: what is drawn, what a click does, what the URL keeps."""
 
 import re
-from pathlib import Path
 
 import pytest
-from conftest import place_of
+from conftest import drawn_to_its_end, picture, place_of, press, seen
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from volbal.formatting import percent
 
-ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 LOOKS = [(size, dark) for size in SIZES for dark in (False, True)]
-DRAWN_MS = 30_000
 
 
 def cell(page: Page, threshold: str, ratio: str) -> Locator:
@@ -27,21 +24,20 @@ def figure(page: Page, label: str) -> Locator:
 
 
 def wait_until_drawn(page: Page) -> None:
-    """All of the page has arrived and its charts have been painted."""
+    """All of the page has arrived, of a study all results, and its charts have been painted."""
     if "/simulate" in page.url:
-        expect(page.get_by_test_id("stMetric")).to_have_count(8, timeout=DRAWN_MS)
+        expect(page.get_by_test_id("stMetric")).to_have_count(8)
     if "study=" in page.url:
-        expect(cell(page, "0.05", "1.25")).to_be_attached(timeout=DRAWN_MS)
-        expect(page.get_by_test_id("stEChartsChart").locator("canvas").first).to_be_attached()
-    app = page.get_by_test_id("stApp")
-    expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=DRAWN_MS)
-    page.wait_for_timeout(500)  # charts paint in their own time and tell nobody
+        expect(cell(page, "0.05", "1.25")).to_be_attached()
+        expect(page.get_by_test_id("stEChartsChart").first).to_be_attached()
+        expect(page.get_by_role("button", name="Cancel", exact=True)).to_have_count(0)
+    drawn_to_its_end(page)
 
 
 def run(page: Page) -> None:
     """Press Run; the page becomes the study's."""
-    page.get_by_role("button", name="Run", exact=True).click()
-    expect(page).to_have_url(re.compile(r"study=\d+"), timeout=DRAWN_MS)
+    press(page.get_by_role("button", name="Run", exact=True))
+    expect(page).to_have_url(re.compile(r"study=\d+"))
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +54,12 @@ def example(windows: dict[bool, BrowserContext], server_url: str) -> str:
 
 def assert_fits(page: Page, look: str, width: int, dark: bool) -> None:
     """Nothing is wider than the window; leaves pictures of it and of all of it."""
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    ARTIFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTIFACTS / f"{look}.png")
+    picture(page, look)
     block = page.get_by_test_id("stMainBlockContainer")
     page.set_viewport_size({"width": width, "height": block.evaluate("e => e.scrollHeight") + 90})
-    page.wait_for_timeout(500)
-    page.screenshot(path=ARTIFACTS / f"{look}-whole.png")
-    background = page.get_by_test_id("stApp").evaluate("e => getComputedStyle(e).backgroundColor")
-    assert background == ("rgb(14, 20, 32)" if dark else "rgb(255, 255, 255)")
+    picture(page, f"{look}-whole")
+    background = "rgb(14, 20, 32)" if dark else "rgb(255, 255, 255)"
+    expect(page.get_by_test_id("stApp")).to_have_css("background-color", background)
 
 
 @pytest.mark.parametrize(("size", "dark"), LOOKS)
@@ -86,11 +79,11 @@ def test_the_form_and_the_list_of_studies_fit_the_screen(
 ) -> None:
     width, height = SIZES[size]
     page = visit("/optimize", width, height, dark)
-    expect(page.get_by_text("110 combinations = 10 × 11")).to_be_visible(timeout=DRAWN_MS)
+    seen(page.get_by_text("110 combinations = 10 × 11"))
     wait_until_drawn(page)
     assert_fits(page, f"optimize-form-{size}", width, dark)
     page = visit("/studies?ids=1", width, height, dark)
-    expect(page.get_by_role("button", name="Duplicate")).to_be_visible(timeout=DRAWN_MS)
+    seen(page.get_by_role("button", name="Duplicate"))
     wait_until_drawn(page)
     assert_fits(page, f"studies-{size}", width, dark)
 
@@ -98,10 +91,10 @@ def test_the_form_and_the_list_of_studies_fit_the_screen(
 def test_clicking_a_cell_shows_its_simulation_and_the_url_keeps_it(visit, example: str) -> None:
     page = visit(example)
     wait_until_drawn(page)
-    expect(page.get_by_role("heading", name="Best cell")).to_be_visible()
+    seen(page.get_by_role("heading", name="Best cell"))
     cell(page, "0.03", "2.5").click()
     selected = page.get_by_text("Trigger threshold 0.03 · Rebalance ratio 2.5")
-    expect(selected).to_be_visible()
+    seen(selected)
     # The cell describes itself; its simulation must say the same.
     words = cell(page, "0.03", "2.5").get_attribute("aria-label") or ""
     value = float(words.partition("value: ")[2].partition(";")[0].replace("−", "-"))
@@ -109,14 +102,14 @@ def test_clicking_a_cell_shows_its_simulation_and_the_url_keeps_it(visit, exampl
     expect(page).to_have_url(re.compile(r"cell=30"))
 
     page.reload()
-    expect(selected).to_be_visible(timeout=DRAWN_MS)
+    seen(selected)
     page.go_back()
-    expect(page.get_by_role("heading", name="Best cell")).to_be_visible()
+    seen(page.get_by_role("heading", name="Best cell"))
     page.go_forward()
-    expect(selected).to_be_visible()
+    seen(selected)
 
-    page.get_by_role("link", name="Open in Simulate").click()
-    expect(page.get_by_role("heading", name="Simulate", exact=True)).to_be_visible()
+    press(page.get_by_role("link", name="Open in Simulate"))
+    seen(page.get_by_role("heading", name="Simulate", exact=True))
     expect(page.get_by_role("spinbutton", name="Rebalance ratio")).to_have_value("2.5")
     expect(figure(page, "Excess return")).to_have_text(percent(value))
 
@@ -126,15 +119,17 @@ def test_a_row_of_the_table_selects_its_cell_and_the_heatmap_takes_over_again(
 ) -> None:
     page = visit(f"{example}&panel=table&cell=30")
     selected = page.get_by_text("Trigger threshold 0.03 · Rebalance ratio 2.5")
-    expect(selected).to_be_visible(timeout=DRAWN_MS)
+    seen(selected)
     box = place_of(page.get_by_test_id("stDataFrame").first)
     # The grid is a canvas: the checkbox of the first row, rows being 35 pixels high.
     page.mouse.click(box["x"] + 17, box["y"] + 35 + 17)
     expect(selected).to_have_count(0)
-    expect(page.get_by_role("heading", name="Selected cell")).to_be_visible()
-    page.get_by_role("radio", name="Heatmap", exact=True).click()
+    seen(page.get_by_role("heading", name="Selected cell"))
+    press(page.get_by_role("radio", name="Heatmap", exact=True))
+    expect(cell(page, "0.03", "2.5")).to_be_attached()
+    drawn_to_its_end(page)
     cell(page, "0.03", "2.5").click()
-    expect(selected).to_be_visible()
+    seen(selected)
 
 
 def test_ranges_are_edited_and_run_from_the_keyboard(visit, example: str) -> None:
@@ -143,10 +138,9 @@ def test_ranges_are_edited_and_run_from_the_keyboard(visit, example: str) -> Non
     highest = page.get_by_role("spinbutton", name="Max").first
     highest.fill("0.12")
     highest.press("Enter")
-    expect(page.get_by_text("132 combinations = 12 × 11")).to_be_visible()
-    expect(page.get_by_text("Not run yet")).to_be_visible()
-    button = page.get_by_role("button", name="Run", exact=True)
-    button.focus()
+    seen(page.get_by_text("132 combinations = 12 × 11"))
+    seen(page.get_by_text("Not run yet"))
+    page.get_by_role("button", name="Run", exact=True).focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("Not run yet")).to_have_count(0)
     expect(cell(page, "0.12", "1.25")).to_be_attached()
@@ -155,17 +149,18 @@ def test_ranges_are_edited_and_run_from_the_keyboard(visit, example: str) -> Non
 
 def test_a_double_click_runs_one_study_and_a_weight_ranks_it_anew(visit) -> None:
     page = visit("/optimize?sweep.trigger_threshold=0.02:0.09:0.01&goal.cagr=1&goal.volatility=0")
-    expect(page.get_by_text("8 combinations")).to_be_visible(timeout=DRAWN_MS)
+    seen(page.get_by_text("8 combinations"))
     page.get_by_role("button", name="Run", exact=True).dblclick()
-    expect(page).to_have_url(re.compile(r"study=\d+"), timeout=DRAWN_MS)
-    best = page.get_by_role("heading", name="Best cell")
-    expect(best).to_be_visible(timeout=DRAWN_MS)
+    expect(page).to_have_url(re.compile(r"study=\d+"))
+    seen(page.get_by_role("heading", name="Best cell"))
+    expect(page.get_by_role("button", name="Cancel", exact=True)).to_have_count(0)
+    drawn_to_its_end(page)
     growth, address = figure(page, "Annual return").inner_text(), page.url
     for label, weight in (("Volatility", "5"), ("Annual return (CAGR)", "0")):
         field = page.get_by_role("spinbutton", name=label)
         field.fill(weight)
         field.press("Enter")
-        place_of(best)
+        drawn_to_its_end(page)
     expect(figure(page, "Annual return")).not_to_have_text(growth)
     expect(page.get_by_text("Not run yet")).to_have_count(0)
     number = re.search(r"study=\d+", address)
@@ -173,8 +168,7 @@ def test_a_double_click_runs_one_study_and_a_weight_ranks_it_anew(visit) -> None
     assert number[0] in page.url
     listed = visit("/optimize")
     named = listed.get_by_role("link", name="AAPL: trigger threshold", exact=False)
-    expect(listed.get_by_role("heading", name="Recent studies")).to_be_visible(timeout=DRAWN_MS)
-    place_of(listed.get_by_role("heading", name="Recent studies"))
+    seen(listed.get_by_role("heading", name="Recent studies"))
     alone = [text for text in named.all_inner_texts() if "×" not in text]
     assert len(alone) == 1
 
@@ -188,24 +182,23 @@ LONG = (
 
 def test_two_tabs_see_a_long_study_run_stop_and_go_on(visit) -> None:
     page = visit(LONG)
-    expect(page.get_by_text("200,000 combinations")).to_be_visible(timeout=DRAWN_MS)
+    expect(page.get_by_text("200,000 combinations")).to_be_visible()
     run(page)
     other = visit(page.url.removeprefix(page.url.partition("/optimize")[0]))
     grown = re.compile(r"[1-9][\d,]* of 200,000 cells · [1-9]")
     for tab in (page, other):
-        expect(tab.get_by_text(grown)).to_be_visible(timeout=60_000)
+        expect(tab.get_by_text(grown).first).to_be_visible()
     other.get_by_role("button", name="Cancel", exact=True).click()
-    stored = []
-    for tab in (other, page):
-        halted = tab.get_by_text("Resuming goes on from there")
-        expect(halted).to_be_visible(timeout=DRAWN_MS)
-        stored.append(halted.inner_text())
-    assert stored[0] == stored[1]
-    page.get_by_role("button", name="Resume", exact=True).click()
+    halted = "Resuming goes on from there"
+    seen(other.get_by_text(halted))
+    stored = other.get_by_text(halted).inner_text()
+    seen(page.get_by_text(halted))
+    expect(page.get_by_text(halted)).to_have_text(stored)
+    press(page.get_by_role("button", name="Resume", exact=True))
     for tab in (page, other):
-        expect(tab.get_by_role("button", name="Cancel", exact=True)).to_be_visible(timeout=60_000)
-    expect(page.get_by_text(grown)).to_be_visible(timeout=60_000)
-    cells = re.search(r"([\d,]+) of", stored[0])
+        expect(tab.get_by_role("button", name="Cancel", exact=True).first).to_be_visible()
+    expect(page.get_by_text(grown).first).to_be_visible()
+    cells = re.search(r"([\d,]+) of", stored)
     assert cells is not None
     kept = int(cells[1].replace(",", ""))
     page.wait_for_function(  # what was drawn before the resumption may still stand there
@@ -215,10 +208,9 @@ def test_two_tabs_see_a_long_study_run_stop_and_go_on(visit) -> None:
             return told && Number(told[1].replaceAll(",", "")) >= kept;
         }""",
         arg=kept,
-        timeout=60_000,
     )
     page.get_by_role("button", name="Cancel", exact=True).click()
-    expect(page.get_by_text("Resuming goes on from there")).to_be_visible(timeout=DRAWN_MS)
+    expect(page.get_by_text(halted).first).to_be_visible()
 
 
 def test_a_typed_value_changes_the_result_and_back_undoes_it(visit) -> None:
@@ -229,29 +221,31 @@ def test_a_typed_value_changes_the_result_and_back_undoes_it(visit) -> None:
     trigger.fill("0.05")
     trigger.press("Enter")
     expect(page).to_have_url(re.compile(r"trigger_up=0\.05"))
+    drawn_to_its_end(page)
     expect(figure(page, "Final value")).not_to_have_text(before)
     page.go_back()
+    expect(page).not_to_have_url(re.compile(r"trigger_up=0\.05"))
+    drawn_to_its_end(page)
     expect(figure(page, "Final value")).to_have_text(before)
     expect(page.get_by_role("spinbutton", name="Trigger up (sell)")).to_have_value("0.03")
 
 
 def test_a_bad_link_is_explained_and_the_page_still_works(visit) -> None:
     page = visit("/optimize?symbol=TSLA&goal.luck=1")
-    expect(page.get_by_text("The link's symbol is 'TSLA'")).to_be_visible(timeout=DRAWN_MS)
-    expect(page.get_by_text("110 combinations = 10 × 11")).to_be_visible()
+    seen(page.get_by_text("The link's symbol is 'TSLA'"))
+    seen(page.get_by_text("110 combinations = 10 × 11"))
 
 
 def test_on_a_phone_the_form_opens_and_closes_and_run_is_in_sight(visit) -> None:
     page = visit("/optimize", *SIZES["phone"])
     button = page.get_by_role("button", name="Run", exact=True)
-    expect(button).to_be_in_viewport(timeout=DRAWN_MS)
+    expect(button).to_be_in_viewport()
     wait_until_drawn(page)
     field = page.get_by_role("spinbutton", name="Max").first
     expect(field).not_to_be_in_viewport()
     page.get_by_test_id("stExpandSidebarButton").click()
     field.scroll_into_view_if_needed()  # on a phone the pages come first
     expect(field).to_be_in_viewport()
-    page.wait_for_timeout(500)
-    page.screenshot(path=ARTIFACTS / "optimize-phone-form.png")
+    picture(page, "optimize-phone-form")
     page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
     expect(field).not_to_be_in_viewport()

@@ -1,22 +1,25 @@
 """Proof: `kill -9` under load loses nothing acknowledged, doubles nothing, leaves nothing half.
 
-A child process submits and fills orders in several threads and says on its standard output what
-it is about to do and what was acknowledged. It is killed at a random moment; the next child
-first sends again whatever was in flight.
+A child process submits and fills orders in several threads and tells its parent what it is about
+to do and what was acknowledged. It is killed at a random moment; the next child first sends again
+whatever was in flight.
 """
 
 import contextlib
-import json
+import multiprocessing
 import os
 import random
-import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
-from typing import TextIO
+from unittest.mock import patch
 
 from books import NOW, a_cell
 
@@ -25,18 +28,13 @@ from volbal.domain.policy import Policy
 from volbal.services import positions, trading, verify
 from volbal.storage.database import Database
 
-PROJECT = Path(__file__).resolve().parents[2]
 THREADS = 3
 CASH = Decimal(1_000_000)
 PRICE, QUANTITY, FEE = Decimal("1.01"), Decimal("0.125"), Decimal("0.01")
 COST = Decimal("0.126250") + FEE  # 0.125 · 1.01, exact
 
-CHILD = """
-import json, sys
-from pathlib import Path
-import kills
-kills.work(Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3]))
-"""
+CHILDREN = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
+"""Where it can be, children are forked from a process that has imported this module already."""
 
 
 @dataclass
@@ -75,6 +73,7 @@ def prove(folder: Path, kills: int, seed: int) -> Result:
     chance = random.Random(seed)
     path = folder / "volbal.duckdb"
     _make(path)
+    _import_once()
     told, slowest, in_flight = Told(), 0.0, 0
     for number in range(kills):
         _run_and_kill(path, told, number, chance)
@@ -92,34 +91,44 @@ def _make(path: Path) -> None:
     database.close()
 
 
+def _import_once() -> None:
+    """Start the process that children are forked from; only its environment tells it the path."""
+    if sys.platform == "win32":
+        return
+    CHILDREN.set_forkserver_preload([__name__])
+    with patch.dict(os.environ, {"PYTHONPATH": os.pathsep.join(sys.path)}):
+        forkserver.ensure_running()
+
+
 def _run_and_kill(path: Path, told: Told, number: int, chance: random.Random) -> None:
     """Kill a child at a random moment: every fifth while it starts, the others at work."""
-    command = [sys.executable, "-c", CHILD, str(path), json.dumps(told.in_flight), str(number)]
-    folders = [PROJECT, PROJECT / "tests", Path(__file__).parent]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
-        heard: list[str] = []
-        listener = Thread(target=_listen, args=[child.stdout, heard])
-        listener.start()
-        if number % 5:
-            _wait_for_work(child, heard)
-        time.sleep(chance.uniform(0, 0.6))
-        assert child.poll() is None, "the child ended by itself"
-        child.kill()
-        listener.join()
+    hearing, telling = CHILDREN.Pipe(duplex=False)
+    child = CHILDREN.Process(target=work, args=[path, told.in_flight, number, telling])
+    child.start()
+    telling.close()
+    heard: list[str] = []
+    listener = Thread(target=_listen, args=[hearing, heard])
+    listener.start()
+    if number % 5:
+        _wait_for_work(child, heard)
+    time.sleep(chance.uniform(0, 0.6 if number % 5 else 0.2))
+    assert child.is_alive(), "the child ended by itself"
+    child.kill()
+    child.join()
+    listener.join()
     for line in heard:
-        if line.endswith("\n") and line != "ready\n":
-            told.hear(line)
+        told.hear(line)
 
 
-def _listen(stream: TextIO, heard: list[str]) -> None:
-    for line in stream:
-        heard.append(line)
+def _listen(hearing: Connection, heard: list[str]) -> None:
+    with hearing, contextlib.suppress(EOFError):
+        while True:
+            heard.append(hearing.recv())
 
 
-def _wait_for_work(child: "subprocess.Popen[str]", heard: list[str]) -> None:
+def _wait_for_work(child: BaseProcess, heard: list[str]) -> None:
     deadline = time.monotonic() + 60
-    while child.poll() is None and time.monotonic() < deadline:
+    while child.is_alive() and time.monotonic() < deadline:
         if any(line.startswith("fill ") for line in heard):
             return
         time.sleep(0.002)
@@ -149,13 +158,15 @@ def _check(path: Path, told: Told) -> float:
     return took
 
 
-def work(path: Path, in_flight: list[str], number: int) -> None:
+def work(path: Path, in_flight: list[str], number: int, telling: Connection) -> None:
     """The child: repeat what was in flight, then make new orders until killed."""
     database = Database(path, timeout=20.0)
     database.open()
-    _say("ready")
     threads = [
-        Thread(target=_work, args=[database, in_flight[index::THREADS], f"{number}-{index}"])
+        Thread(
+            target=_work,
+            args=[database, in_flight[index::THREADS], f"{number}-{index}", telling.send],
+        )
         for index in range(THREADS)
     ]
     with contextlib.nullcontext() if number % 4 == 1 else database.lease():
@@ -165,17 +176,21 @@ def work(path: Path, in_flight: list[str], number: int) -> None:
             thread.join()
 
 
-def _work(database: Database, again: list[str], name: str) -> None:
+Say = Callable[[str], None]
+"""One system call a sentence: those of several threads do not mix and are out at once."""
+
+
+def _work(database: Database, again: list[str], name: str, say: Say) -> None:
     for key in again:
-        _order_and_fill(database, key)
+        _order_and_fill(database, key, say)
     for number in range(10**9):
-        _order_and_fill(database, f"{name}-{number}")
+        _order_and_fill(database, f"{name}-{number}", say)
 
 
-def _order_and_fill(database: Database, key: str) -> None:
-    _say(f"begin {key} 0")
+def _order_and_fill(database: Database, key: str, say: Say) -> None:
+    say(f"begin {key} 0")
     order = trading.submit(database, 1, key=key, side="BUY", quantity=QUANTITY, now=NOW).order
-    _say(f"order {key} {order.order_id}")
+    say(f"order {key} {order.order_id}")
     filled = trading.fill(
         database,
         order.order_id,
@@ -185,9 +200,4 @@ def _order_and_fill(database: Database, key: str) -> None:
         key=key,
         now=NOW,
     )
-    _say(f"fill {key} {filled.fill.fill_id}")
-
-
-def _say(line: str) -> None:
-    """One system call a line: lines of several threads do not mix and are out at once."""
-    os.write(1, f"{line}\n".encode())
+    say(f"fill {key} {filled.fill.fill_id}")

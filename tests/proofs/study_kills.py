@@ -236,7 +236,7 @@ def _kill_worker(child: Child, chance: random.Random) -> bool:
     """At a random moment; False where it has none, or ended before."""
     until(lambda: child.ended or child.heard)
     child.wait_for_workers()
-    time.sleep(chance.uniform(0.0, 1.5))
+    time.sleep(chance.uniform(0.0, 0.5))
     victims = child.workers()
     if not victims:
         return False
@@ -245,7 +245,10 @@ def _kill_worker(child: Child, chance: random.Random) -> bool:
 
 
 def _kill_parent(child: Child, chance: random.Random) -> bool:
-    time.sleep(chance.uniform(0.0, 3.0))
+    """At a random moment, some chunks later; False where it ended before."""
+    later = len(child.heard) + chance.randrange(3)
+    until(lambda: child.ended or len(child.heard) > later)
+    time.sleep(chance.uniform(0.0, 0.3))
     child.workers()
     child.process.kill()
     return child.process.wait() != 0

@@ -58,7 +58,7 @@ def server(clock: Clock) -> Iterator[YahooServer]:
 
 @pytest.fixture
 def yahoo(server: YahooServer, clock: Clock) -> YahooPrices:
-    return YahooPrices(YahooSettings(server.url, timeout=1.0), clock)
+    return YahooPrices(YahooSettings(server.url, timeout=30.0), clock)
 
 
 def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
@@ -209,7 +209,7 @@ FAILURES = {
 def test_a_failed_fetch_leaves_the_stored_prices_and_the_next_one_works(
     database, server, clock, failure
 ):
-    yahoo = YahooPrices(YahooSettings(server.url, timeout=0.3), clock)
+    yahoo = YahooPrices(YahooSettings(server.url, timeout=2.0), clock)
     refresh(database, yahoo, "KO", "1d", clock.now)
     before = rows(database)
     server.failure, clock.now = failure, NEW_YEAR

@@ -25,7 +25,7 @@ def marks_in(snapshot: Path) -> list[int]:
 
 
 def wait_for(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not happened():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.01)
