@@ -35,7 +35,7 @@ def arrived(database: Database) -> Study | None:
         study, problems = linked(database, query)
         base = study_address.EXAMPLE if study is None else study.request
         state, more = study_address.read(query, base, forms.SOURCE.symbols())
-        forms.remember(PAGE, state | {"study": study and study.study_id})
+        forms.remember(PAGE, state | {"study": study and study.study_id, "fitted": {}})
         forms.show_problems(problems + more)
         return study
     if forms.recalled(PAGE, "study") is None:
@@ -66,7 +66,7 @@ def found(database: Database, study_id: int) -> tuple[Study | None, list[str]]:
 def heading(study: Study) -> None:
     """Which study this is, and the ways away from it."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        badge = study_words.badge(study.state)
+        badge = study_words.badge(study.progress)
         st.markdown(f"#### {plain(study.request.name)} {badge}", width="stretch")
         st.button("New study", icon=":material/add:", type="tertiary", on_click=begin_anew)
         st.page_link(STUDIES, label="All studies", icon=":material/list:")

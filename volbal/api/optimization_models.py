@@ -333,6 +333,7 @@ class StudyAnswer(BaseModel):
             "sampled": study.request.sampled,
             "created_at": study.created_at,
             "evidence": study.evidence,
+            "name": study.request.name,
         }
         return cls.model_validate({**request, **own})
 
@@ -387,14 +388,13 @@ class ProgressAnswer(BaseModel):
     @classmethod
     def of(cls, study: Study) -> Self:
         seen: Progress = study.progress
-        total = study.request.total  # a draft has no counts yet
         return cls(
             config_id=study.study_id,
             status=seen.state.value,
-            total_combinations=total,
+            total_combinations=seen.total,
             completed_combinations=seen.completed,
             failed_combinations=seen.failed,
-            remaining_combinations=total - seen.completed - seen.failed,
+            remaining_combinations=seen.remaining,
             invalid_combinations=seen.invalid,
             progress_percentage=seen.percentage,
             started_at=seen.started_at,

@@ -139,6 +139,44 @@ def passing(constraint: Constraint, values: Floats) -> Flags:
             return (values < low) | (values > high)
 
 
+SHARE: Final = (0.0, 1.0)
+RETURN: Final = (-1.0, math.inf)
+NOT_NEGATIVE: Final = (0.0, math.inf)
+REACH: Final[Mapping[str, tuple[float, float]]] = {
+    "total_return": RETURN,
+    "cagr": RETURN,
+    "volatility": NOT_NEGATIVE,
+    "max_drawdown": (-1.0, 0.0),
+    "ulcer_index": SHARE,
+    "positive_days": SHARE,
+    "win_rate": SHARE,
+    "profit_factor": NOT_NEGATIVE,
+    "avg_holding_days": NOT_NEGATIVE,
+    "fill_count": NOT_NEGATIVE,
+    "turnover": NOT_NEGATIVE,
+    "total_commissions": NOT_NEGATIVE,
+    "total_dividends": NOT_NEGATIVE,
+    "time_in_guardrails": SHARE,
+    "avg_stock_share": SHARE,
+    "buy_hold_return": RETURN,
+    "bracket_low": RETURN,
+    "bracket_high": RETURN,
+}
+"""Lowest and highest value that a metric can have; the others can have any."""
+
+
+def met_by(constraint: Constraint) -> Literal["none", "some", "all"]:
+    """How many of the values that its metric can have keep the constraint."""
+    low, high = REACH.get(constraint.metric, (-math.inf, math.inf))
+    inside = [end for end in constraint.ends if low < end < high]
+    marks = np.unique(np.clip([low, *inside, high], -1e300, 1e300))
+    # Between two marks either every value keeps it or none does.
+    kept = passing(constraint, np.concatenate((marks, (marks[:-1] + marks[1:]) / 2.0)))
+    if kept.all():
+        return "all"
+    return "some" if kept.any() else "none"
+
+
 def mean_ranks(values: Floats) -> Floats:
     """Rank of every value among all, 1 for the lowest; equal values share their mean rank.
 

@@ -6,7 +6,7 @@ same states and progress, because both are in the database.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 import numpy as np
@@ -34,6 +34,9 @@ LONGEST_NOTE: Final = 10_000
 TIED: Final = (("min_stock_share", "max_stock_share"), ("sizing", "rebalance_ratio"))
 """Parameters that a bound ties to each other; the others are valid or not by themselves."""
 
+FEW_DAYS: Final = 730
+"""Calendar days; a ranking over fewer is mostly luck."""
+
 MOST_LOOKED_AT: Final = 1_000_000
 """Cells of tied parameters that are counted one by one; of more a sample is."""
 
@@ -42,10 +45,11 @@ MOST_LOOKED_AT: Final = 1_000_000
 class Progress:
     """How far a study is, as every process sees it.
 
-    total: cells of all symbols, invalid ones included; invalid: those that break a bound, counted
-    as completed at once; failed: cells whose simulation raised an error. ahead: studies this
-    process works on before it (0 while it is worked on). rate: cells per second, eta_seconds:
-    seconds to the end, both None before the first chunk and when it is not running.
+    total: cells of all symbols, invalid ones included, of a draft those it would have; invalid:
+    those that break a bound, counted as completed at once; failed: cells whose simulation raised
+    an error. ahead: studies this process works on before it (0 while it is worked on). rate: cells
+    per second, eta_seconds: seconds to the end, both None before the first chunk and when it is not
+    running.
     """
 
     study_id: int
@@ -61,6 +65,11 @@ class Progress:
     completed_at: datetime | None
     heartbeat_at: datetime | None
     error: str | None
+
+    @property
+    def standing(self) -> str:
+        """The state in words: a running study that others are ahead of waits."""
+        return f"waiting, {self.ahead} ahead" if self.ahead else self.state.value
 
     @property
     def remaining(self) -> int:
@@ -95,7 +104,8 @@ class Study:
 class Estimate:
     """What a request would cost. total, valid, invalid: cells of all symbols that would run,
     approximate where `sampled`; broken: the invalid ones by the first bound they break (its place
-    in EVERY_BOUND); seconds: on this machine, approximate."""
+    in EVERY_BOUND); seconds: on this machine, approximate; first, last: the dates that cells run
+    over, of the symbol with the fewest."""
 
     combinations: int
     total: int
@@ -104,6 +114,13 @@ class Estimate:
     broken: tuple[tuple[int, int], ...]
     sampled: bool
     seconds: float
+    first: date
+    last: date
+
+    @property
+    def is_short(self) -> bool:
+        """Whether cells run over so few dates that the best of them is mostly luck."""
+        return (self.last - self.first).days < FEW_DAYS
 
 
 def estimate(database: Database, request: StudyRequest) -> Estimate:
@@ -119,6 +136,8 @@ def estimate(database: Database, request: StudyRequest) -> Estimate:
     valid = max(round(cells * share), 1)
     steps = valid * sum(one.paths.steps for one in paths.values())
     total, simulated = cells * len(paths), valid * len(paths)
+    spans = ((one.history.first_date, one.history.last_date) for one in paths.values())
+    first, last = min(spans, key=lambda span: span[1] - span[0])
     counts = ((place, round(total * part)) for place, part in enumerate(broken))
     return Estimate(
         combinations=request.combinations,
@@ -128,6 +147,8 @@ def estimate(database: Database, request: StudyRequest) -> Estimate:
         broken=tuple((place, count) for place, count in counts if count),
         sampled=request.sampled,
         seconds=study_runner.seconds_of(steps, total),
+        first=first,
+        last=last,
     )
 
 
@@ -295,6 +316,23 @@ def note(database: Database, study_id: int, text: str) -> Study:
         return _read(connection, study_id)
 
 
+def rename(database: Database, study_id: int, name: str, now: datetime) -> Study:
+    """Call it otherwise, in whatever state it is; the same name again changes nothing.
+
+    Raises StudyNotFound, InvalidInput.
+    """
+    with database.write() as connection:
+        stored = study_life.find(connection, study_id)
+        known = request_from(stored.request)
+        named = replace(known, name=name)
+        if named != known:
+            study_rows.store_name(connection, study_id, named.name, named.as_mapping())
+            state = study_life.state_of(stored)
+            sentence = f"Renamed: {known.name} is now {named.name}."
+            study_rows.insert_study_event(connection, study_id, now, state, sentence)
+        return _read(connection, study_id)
+
+
 def delete(database: Database, study_id: int) -> None:
     """Remove it and its cells; the trial counter keeps counting them.
 
@@ -343,13 +381,15 @@ def _study(connection: Connection, stored: StoredStudy, history: tuple[StudyEven
 
 def _progress(connection: Connection, stored: StoredStudy) -> Progress:
     state = study_life.state_of(stored)
+    draft = state is StudyState.DRAFT
+    total = request_from(stored.request).total if draft else stored.total
     running = state is StudyState.RUNNING
     rate = _rate(stored) if running else None
-    remaining = stored.total - stored.completed - stored.failed
+    remaining = total - stored.completed - stored.failed
     return Progress(
         study_id=stored.study_id,
         state=state,
-        total=stored.total,
+        total=total,
         completed=stored.completed,
         failed=stored.failed,
         invalid=stored.invalid,

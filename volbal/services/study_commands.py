@@ -157,10 +157,10 @@ def _row(study: Study) -> list[str]:
     return [
         str(study.study_id),
         request.name,
-        study.state.value,
+        study.progress.standing,
         ", ".join(request.symbols),
         f"{study.created_at:%Y-%m-%d %H:%M}",
-        f"{len(request.symbols) * min(request.combinations, request.max_cells):,}",
+        f"{study.progress.total:,}",
         _done(study.progress),
     ]
 
@@ -196,7 +196,7 @@ def _report(database: Database, study_id: int, shown: Shown) -> Report:
     study = studies.get(database, study_id)
     progress = study.progress
     head = [
-        f"Study {study_id}: {study.state}, {progress_text(progress)}",
+        f"Study {study_id}: {progress.standing}, {progress_text(progress)}",
         *([progress.error] if progress.error else []),
         "",
         *toml_lines(study.request),
@@ -315,12 +315,13 @@ def _cell_json(study: Study, row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def cancel_text(settings: Settings, study_id: int) -> str:
-    """Give up an interrupted study and say so.
+    """Mark an interrupted study cancelled, and say how it can go on.
 
     Raises StudyNotFound, StudyNotStartable, StudiesElsewhere.
     """
     with _records(settings) as database:
-        return studies.cancel(database, study_id, datetime.now(UTC)).history[-1].sentence
+        sentence = studies.cancel(database, study_id, datetime.now(UTC)).history[-1].sentence
+    return f"{sentence} Go on from there: python -m volbal study resume {study_id}"
 
 
 def export_text(settings: Settings, study_id: int, file: Path, symbol: str | None) -> str:

@@ -202,9 +202,13 @@ def _apply_to_position(looked: Looked, cell: CellResult) -> None:
     name = st.selectbox(
         "Position",
         list(dict.fromkeys((*usual, *names))),
+        index=0 if usual else None,
         key=f"{looked.page}-position",
+        placeholder=f"none is of {', '.join(looked.request.symbols)}: choose one",
         help=f"Only open ones. Example: {next(iter(names))}.",
     )
+    if name is None:
+        return
     position = names[name]
     if position.ticker not in looked.request.symbols:
         st.warning(

@@ -35,7 +35,11 @@ def draw(looked: Looked, cell: CellResult | None) -> None:
         _draw_selection(looked)
         _draw_vault(looked, cell)
     st.markdown("**What the cells are of**")
-    tried = (f"{one}: {cells:,} cells have ever been tried on it." for one, cells in trials(looked))
+    tried = (
+        f"{one}: {cells:,} cells have ever been tried on it, by deleted studies, too. A study that "
+        "asks for the same cells of the same prices once more adds none."
+        for one, cells in trials(looked)
+    )
     told = (*looked.study.evidence, *tried)
     st.markdown("\n".join(f"- {plain(sentence)}" for sentence in told))
 

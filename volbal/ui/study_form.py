@@ -3,19 +3,30 @@
 Each input says in words, right below it, why its value cannot be used.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from typing import Any, Final
 
 import streamlit as st
 
 from volbal.domain.policy import SHORTHANDS, Policy
-from volbal.engine.goals import KINDS, RANGES, Constraint, Goal, Kind, check_goals
+from volbal.engine.goals import (
+    KINDS,
+    RANGES,
+    REACH,
+    Constraint,
+    Goal,
+    Kind,
+    check_goals,
+    met_by,
+)
 from volbal.engine.grid import Grid, Parameter, exact_range
 from volbal.engine.metrics import METRIC
 from volbal.errors import InvalidInput, VolbalError
-from volbal.formatting import value_text
+from volbal.formatting import metric_text, value_text
 from volbal.market.model import PriceHistory
 from volbal.services import studies
 from volbal.services.research import Setup
@@ -42,6 +53,7 @@ from volbal.ui.study_address import (
     unranked,
     usual_name,
 )
+from volbal.ui.study_words import within
 
 KIND_TEXTS: Final[Mapping[Kind, str]] = {
     "min_value": "at least",
@@ -98,7 +110,7 @@ def inputs(page: str, database: Database) -> Asked:
         return Asked(asked, _estimate(database, asked))
     except VolbalError as error:
         if isinstance(error, InvalidInput) and asked and error.field in beside:
-            beside[error.field].caption(_refused(error))
+            beside[error.field].markdown(_refused(error))
         return Asked(asked, problem=str(error))
 
 
@@ -119,11 +131,12 @@ def _refusal(check: Callable[[], Any]) -> None:
     try:
         check()
     except VolbalError as error:
-        st.caption(_refused(error))
+        st.markdown(_refused(error))
 
 
 def _refused(error: VolbalError) -> str:
-    return f":red[:material/error: {plain(str(error))}]"
+    """As small as a caption, whose colours are pale."""
+    return f":small[:red[:material/error: {plain(str(error))}]]"
 
 
 def request(page: str) -> StudyRequest:
@@ -239,7 +252,7 @@ def _values_inputs(page: str, name: str) -> None:
         _list_input(page, name)
     else:
         _range_inputs(page, name)
-    st.caption(_values_text(page, name))
+    _refusal(lambda: st.caption(_values_text(page, name)))
 
 
 def _default(page: str, values: Mapping[str, Any]) -> None:
@@ -275,11 +288,8 @@ def _range_inputs(page: str, name: str) -> None:
 
 
 def _values_text(page: str, name: str) -> str:
-    """How many values a parameter has, and which; why it has none."""
-    try:
-        values = _parameter(page, name).values
-    except InvalidInput as error:
-        return _refused(error)
+    """How many values a parameter has, and which. Raises InvalidInput."""
+    values = _parameter(page, name).values
     shown = [shown_value(value) for value in values]
     listed = ", ".join(shown if len(shown) <= 4 else [*shown[:2], "…", shown[-1]])
     return f"{len(values):,} value{'' if len(values) == 1 else 's'}: {listed}"
@@ -379,9 +389,23 @@ def _constraint_row(page: str, row: int) -> None:
 
 
 def _constraint_text(page: str, row: int) -> None:
-    """Say that a constraint waits for its number. Raises InvalidInput."""
-    if _constraint(page, row) is None:
+    """Say what a constraint waits for, or why it does not filter. Raises InvalidInput."""
+    constraint = _constraint(page, row)
+    if constraint is None:
         st.caption(":material/info: Applies once its number is typed.")
+        return
+    metric, met = METRIC[constraint.metric], met_by(constraint)
+    if met == "some":
+        if metric.unit == "ratio" and max(map(abs, constraint.ends)) >= 1.0:
+            texts = (f"{value_text(end)} is {metric_text(metric, end)}" for end in constraint.ends)
+            st.caption(f":material/info: A fraction: {', '.join(texts)}.")
+        return
+    low, high = REACH[constraint.metric]
+    reach = f"is {'never below' if math.isinf(high) else 'from'} {value_text(low)}"
+    reach += "" if math.isinf(high) else f" to {value_text(high)}"
+    effect = "No cell can meet this" if met == "none" else "Every cell meets this"
+    told = f"{effect}: {plain(within(metric.label))} {reach}."
+    st.markdown(f":small[:orange[:material/warning: {told}]]")
 
 
 def _price_inputs(page: str) -> None:
@@ -396,7 +420,7 @@ def _price_inputs(page: str) -> None:
     )
     found = _histories(page)
     if not found:
-        st.caption(":red[:material/error: Choose at least one symbol.]")
+        st.markdown(":small[:red[:material/error: Choose at least one symbol.]]")
     reach = _reach(page, found)
     st.date_input(
         "Start",
@@ -410,6 +434,9 @@ def _price_inputs(page: str) -> None:
         help="Last session date, included; empty: to the last price. Example: 2023-09-21.",
         **reach,
     )
+    moved = _fitted_text(page, found)
+    if moved:
+        st.caption(f":material/info: {plain(moved)}")
     for history in found[:MOST_TOLD]:
         st.caption(f"{history.symbol} has prices from {history.first_date} to {history.last_date}.")
     if len(found) > MOST_TOLD:
@@ -419,17 +446,43 @@ def _price_inputs(page: str) -> None:
 
 
 def _fit_dates(page: str) -> None:
-    """Move dates that a newly chosen symbol does not have to those that all of them have."""
+    """Keep the dates within those that all symbols have, as near as can be to the user's."""
     found = _histories(page)
     first = max((one.first_date for one in found), default=None)
     last = min((one.last_date for one in found), default=None)
     if first is None or last is None or first >= last:
         return
-    start, end = recalled(page, "start"), recalled(page, "end")
+    start, end = _wanted(page, "start"), _wanted(page, "end")
     if start is not None:
-        remember(page, {"start": max(start, first) if start < last else first})
+        _fit(page, "start", start, max(start, first) if start < last else first)
     if end is not None:
-        remember(page, {"end": min(end, last) if end > first else last})
+        _fit(page, "end", end, min(end, last) if end > first else last)
+
+
+def _wanted(page: str, name: str) -> date | None:
+    """The date that the user chose, whatever it had to become since."""
+    now: date | None = recalled(page, name)
+    wanted, fitted = recalled(page, "fitted").get(name, (now, now))
+    return wanted if now == fitted else now
+
+
+def _fit(page: str, name: str, wanted: date, fitted: date) -> None:
+    pairs = recalled(page, "fitted") | {name: (wanted, fitted)}
+    remember(page, {name: fitted, "fitted": pairs})
+
+
+def _fitted_text(page: str, found: list[PriceHistory]) -> str:
+    """Which of the user's dates had to move, and for which symbols; empty for none."""
+    moved = [name for name in ("start", "end") if _wanted(page, name) != recalled(page, name)]
+    edges = {
+        "start": {one.first_date: one.symbol for one in found},
+        "end": {one.last_date: one.symbol for one in found},
+    }
+    return " ".join(
+        f"{name.capitalize()} {_wanted(page, name)} is moved to {recalled(page, name)} for "
+        f"{edges[name].get(recalled(page, name), 'these symbols')}, and back without it."
+        for name in moved
+    )
 
 
 def _histories(page: str) -> list[PriceHistory]:

@@ -14,9 +14,11 @@ from volbal.formatting import UNDEFINED, metric_text, number
 from volbal.services import studies, study_results
 from volbal.services.running import Database
 from volbal.services.studies import LONGEST_NOTE, Study
+from volbal.services.study_request import LONGEST_NAME
 from volbal.ui import acting, study_words, tables
 from volbal.ui.fields import FIELDS, parameter_text, shown_value
 from volbal.ui.log import plain
+from volbal.ui.study_words import within
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 OPTIMIZE, STUDIES = PAGES / "optimize.py", PAGES / "studies.py"
@@ -45,10 +47,8 @@ def recent(database: Database) -> None:
     for study in known:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             link(study)
-            st.markdown(
-                f"{study_words.badge(study.state)} :gray[{study_words.ended_text(study.progress)} "
-                f"· {age_text(study)}]"
-            )
+            badge, has = study_words.badge(study.progress), study_words.ended_text(study.progress)
+            st.markdown(f"{badge} :gray[{has} · {age_text(study)}]")
     st.page_link(STUDIES, label="All studies", icon=":material/list:")
 
 
@@ -85,13 +85,13 @@ def table(database: Database, known: Sequence[Study]) -> None:
     pages = -(-len(known) // PER_PAGE)
     page = st.pagination(pages, key="studies.page", bind="query-params") if pages > 1 else 1
     shown = known[(page - 1) * PER_PAGE : page * PER_PAGE]
-    drawn, states = picked(), [study.state for study in shown]
-    live = StudyState.RUNNING in states
+    drawn, standings = picked(), [study.progress.standing for study in shown]
+    live = any(study.state is StudyState.RUNNING for study in shown)
 
     @st.fragment(run_every=LOOK_SECONDS if live else None)
     def lines() -> None:
         newest = [studies.get(database, study.study_id) for study in shown] if live else shown
-        if picked() != drawn or [study.state for study in newest] != states:
+        if picked() != drawn or [one.progress.standing for one in newest] != standings:
             st.rerun()
         _lines(database, newest)
         opened = st.session_state.pop(OPENED, None)
@@ -145,7 +145,7 @@ def _rows(key: str) -> list[int]:
 COLUMNS: Final[dict[str, Any]] = {
     "study": st.column_config.NumberColumn("Study", width=60, pinned=True),
     "name": st.column_config.TextColumn("Name", width=250),
-    "state": st.column_config.TextColumn("State", width=95),
+    "state": st.column_config.TextColumn("State", width=125),
     "progress": st.column_config.ProgressColumn("Progress", format="percent", width=110),
     "symbols": st.column_config.TextColumn("Symbols", width=110),
     "cells": st.column_config.NumberColumn("Cells", format="localized", width=90),
@@ -153,8 +153,9 @@ COLUMNS: Final[dict[str, Any]] = {
         "Best",
         width=90,
         alignment="right",
-        help="First goal of the cell with the best plateau, once the study no longer runs",
+        help="Of the cell with the best plateau, once the study no longer runs",
     ),
+    "goal": st.column_config.TextColumn("Goal", width=120, help="The first one: what Best is of"),
     "at": st.column_config.TextColumn("Best cell", width=260),
     "created": st.column_config.DatetimeColumn("Created", format="YYYY-MM-DD HH:mm", width=140),
     "note": st.column_config.TextColumn("Note", width=160),
@@ -168,11 +169,12 @@ def _line(database: Database, study: Study) -> dict[str, Any]:
         "open": "Open",
         "study": study.study_id,
         "name": study.request.name,
-        "state": study.state.value,
+        "state": study.progress.standing,
         "progress": study.progress.percentage / 100.0,
         "symbols": ", ".join(study.request.symbols),
         "cells": study.progress.total,
         "best": best,
+        "goal": METRIC[study.request.goals[0].metric].label,
         "at": at,
         "created": study.created_at,
         "note": study.note,
@@ -193,14 +195,13 @@ def _best(_database: Database, path: str, study_id: int, completed: int) -> tupl
 def details(database: Database, study: Study) -> None:
     """One study: what it asks, what can be done with it, notes, history."""
     with st.container(border=True):
-        st.markdown(
-            f"#### {study.study_id} · {plain(study.request.name)} {study_words.badge(study.state)}"
-        )
+        badge = study_words.badge(study.progress)
+        st.markdown(f"#### {study.study_id} · {plain(study.request.name)} {badge}")
         st.markdown(study_words.request_text(study.request))
         if study.progress.error:
             st.error(plain(study.progress.error), icon=":material/error:")
         _actions(database, study)
-        _note(database, study)
+        _words(database, study)
         with st.expander("History and evidence", icon=":material/history:"):
             lines = [
                 f"- {event.happened_at:%Y-%m-%d %H:%M:%S} UTC: {event.sentence}"
@@ -248,7 +249,7 @@ def _start(database: Database, study_id: int) -> str:
 
 def _cancel(database: Database, study_id: int) -> str:
     studies.cancel(database, study_id, acting.now())
-    return f"Study {study_id} is cancelled; what is stored stays."
+    return f"Study {study_id} is cancelled. What is stored stays, and resuming goes on from there."
 
 
 def _resume(database: Database, study_id: int) -> str:
@@ -321,30 +322,41 @@ def _delete(database: Database, ids: Sequence[int]) -> str:
     return f"Study {named} is deleted." if len(ids) == 1 else f"Studies {named} are deleted."
 
 
-def _note(database: Database, study: Study) -> None:
-    key = f"studies-note-{study.study_id}"
-    text = st.text_area(
+def _words(database: Database, study: Study) -> None:
+    """The user's own words. They are saved as they are left, so that no click loses them."""
+    key = f"studies-words-{study.study_id}"
+
+    def save() -> None:
+        acting.act(acting.token(key), _keep, database, study, key)
+
+    st.text_input(
+        "Name",
+        study.request.name,
+        key=f"{key}-name",
+        max_chars=LONGEST_NAME,
+        on_change=save,
+        help="What it is called in lists. Example: KO, wide triggers.",
+    )
+    st.text_area(
         "Notes",
         study.note,
-        key=key,
+        key=f"{key}-note",
         max_chars=LONGEST_NOTE,
         height=80,
+        on_change=save,
         placeholder="What you think of it",
         help="Kept with the study. Example: good plateau, but few fills.",
     )
-    if text != study.note:
-        st.button(
-            "Save notes",
-            key=f"{key}-save",
-            icon=":material/save:",
-            on_click=acting.act,
-            args=(acting.token(f"note-{study.study_id}"), _keep, database, study.study_id, text),
-        )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Save", key=f"{key}-save", icon=":material/save:", on_click=save)
+        st.caption("Also saved when you click elsewhere.")
 
 
-def _keep(database: Database, study_id: int, text: str) -> str:
-    studies.note(database, study_id, text)
-    return f"The notes of study {study_id} are saved."
+def _keep(database: Database, study: Study, key: str) -> str:
+    name, text = (st.session_state[f"{key}-{word}"] for word in ("name", "note"))
+    studies.note(database, study.study_id, text)
+    studies.rename(database, study.study_id, name, acting.now())
+    return f"Name and notes of study {study.study_id} are saved."
 
 
 def compare(database: Database, chosen: Sequence[Study]) -> None:
@@ -387,7 +399,9 @@ def _turned(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _setting(name: str) -> str:
     kind, _, field = name.partition(" ")
-    return f"{_label(field)}, values" if kind == "parameter" else _label(name)
+    if kind == "parameter":
+        return f"{_label(field)}, values"
+    return f"{kind.capitalize()}: {within(_label(field))}" if field else _label(name)
 
 
 def _label(name: str) -> str:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 import streamlit as st
@@ -20,7 +21,12 @@ from volbal.ui.log import plain
 from volbal.ui.study_address import same_run
 from volbal.ui.study_form import Asked
 
-RESUMABLE: Final = (StudyState.INTERRUPTED, StudyState.CANCELLED, StudyState.FAILED)
+HALTED: Final = {
+    StudyState.INTERRUPTED: "The program that worked on it has ended",
+    StudyState.CANCELLED: "It was cancelled",
+    StudyState.FAILED: "It failed",
+}
+"""What happened to a study that can be resumed."""
 
 PATIENCE: Final = 0.7
 """Seconds that a page waits for a study it has just started: small ones are then drawn whole."""
@@ -42,6 +48,9 @@ def ask(page: str, database: Database, asked: Asked, study: Study | None) -> Non
             st.markdown(study_words.request_text(asked.request))
         if asked.request is not None and asked.estimate is not None:
             st.markdown(study_words.count_text(asked.request, asked.estimate))
+            short = study_words.short_text(asked.request, asked.estimate)
+            if short:
+                st.markdown(f":orange[:material/warning: {short}]")
         else:
             st.markdown(f":red[:material/error: {plain(asked.problem)}]")
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -56,7 +65,7 @@ def is_open(asked: Asked, study: Study) -> bool:
 
 
 def _title(asked: Asked, study: Study | None) -> str:
-    if asked.request is None:
+    if asked.estimate is None:
         return "The form cannot be run as it is"
     if study is None:
         return "Ready to run"
@@ -123,8 +132,9 @@ def _drafted(database: Database, request: StudyRequest, draft: int | None, aim: 
     key = f"{aim}-{_key(request)}"
     while True:
         made = studies.create(database, request, acting.now(), key=key)
-        begun = aim == "draft" and made.state is not StudyState.DRAFT
-        if made.request == request and not begun:
+        begun = made.state is not StudyState.DRAFT
+        asked = replace(made.request, name=request.name) if begun else made.request
+        if asked == request and not (begun and aim == "draft"):
             return made
         key = f"{key}-{made.study_id}"  # that one has become something else meanwhile
 
@@ -167,7 +177,7 @@ def watch(page: str, database: Database, study: Study) -> None:
             _button(database, study, "Cancel", "stop_circle", _cancel)
         return
     _look_again(page, database, study)
-    if study.state in RESUMABLE:
+    if study.state in HALTED:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(_stopped_text(study.progress), width="stretch")
             _button(database, study, "Resume", "play_arrow", _resume)
@@ -186,7 +196,7 @@ def _look_again(page: str, database: Database, study: Study) -> None:
             st.rerun()
         empty = drawn.completed <= drawn.invalid
         due = empty or time.monotonic() - drawn_at > _pause(page)
-        if now.state is not drawn.state or (due and now.completed > drawn.completed):
+        if now.standing != drawn.standing or (due and now.completed > drawn.completed):
             st.rerun()
         if runs:
             st.progress(now.percentage / 100.0, study_words.progress_text(now))
@@ -209,7 +219,7 @@ def timed(page: str) -> Iterator[None]:
 
 
 def _stopped_text(progress: Progress) -> str:
-    told = f"{study_words.badge(progress.state)} {study_words.ended_text(progress)} are stored."
+    told = f"{HALTED[progress.state]}: {study_words.ended_text(progress)} are stored."
     if progress.error:
         return f"{told}  \n:red[{plain(progress.error)}]"
     return f"{told} Resuming goes on from there."

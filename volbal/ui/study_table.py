@@ -321,4 +321,5 @@ def _downloads(looked: Looked) -> None:
         f"study-{looked.study_id}{of}",
         f"{looked.page}-export",
         title,
+        rows=min(looked.request.combinations, looked.request.max_cells),
     )

@@ -23,17 +23,22 @@ STATES: Final = {
 }
 """Colour and icon of each state."""
 
+WAITING: Final = ("violet", "hourglass_empty")
+"""Of a running study that others are ahead of."""
+
 MOST_NAMED: Final = 4
+DAYS_A_YEAR: Final = 365.25
+LONG_SECONDS: Final = 3.0
+"""From here on what else the computer does is felt."""
 NAMES: Final = ("Sharpe", "Sortino", "Calmar")
 """Of people: they keep their capital within a sentence."""
-
 ARROWS: Final = {"up": "↑", "down": "↓"}
 
 
-def badge(state: StudyState) -> str:
+def badge(progress: Progress) -> str:
     """The state as a badge in Markdown."""
-    colour, icon = STATES[state]
-    return f":{colour}-badge[:material/{icon}: {state}]"
+    colour, icon = WAITING if progress.ahead else STATES[progress.state]
+    return f":{colour}-badge[:material/{icon}: {progress.standing}]"
 
 
 def symbols_text(symbols: tuple[str, ...]) -> str:
@@ -95,7 +100,8 @@ def count_text(request: StudyRequest, found: Estimate) -> str:
         about = "about " if found.sampled else ""
         why = broken_text(request, found)
         told.append(f"{about}{found.valid:,} valid, {found.invalid:,} invalid: {why}")
-    return " · ".join((*told, f"about {seconds_text(found.seconds)}"))
+    idle = ", longer on a busy computer" if found.seconds >= LONG_SECONDS else ""
+    return " · ".join((*told, f"about {seconds_text(found.seconds)}{idle}"))
 
 
 def broken_text(request: StudyRequest, found: Estimate) -> str:
@@ -105,6 +111,20 @@ def broken_text(request: StudyRequest, found: Estimate) -> str:
         (f"{count:,} where " if several else "")
         + plain(EVERY_BOUND[place].text(lambda name: within(FIELDS[grid.swept_as(name)].label)))
         for place, count in found.broken
+    )
+
+
+def short_text(request: StudyRequest, found: Estimate) -> str:
+    """That cells run over few dates, which, and what to do; empty where they do not."""
+    if not found.is_short:
+        return ""
+    years = number((found.last - found.first).days / DAYS_A_YEAR, 1)
+    part, remedy = "cells run over", "an earlier start, a later end or symbols with longer prices"
+    if request.split:
+        part, remedy = "the search part is", f"{remedy}, or no vault"
+    return (
+        f"Only {years} years: {part} {found.first} to {found.last}, so the best cell is mostly "
+        f"luck. Choose {remedy}."
     )
 
 
@@ -134,7 +154,9 @@ def part_text(progress: Progress) -> str:
 
 
 def ended_text(progress: Progress) -> str:
-    """What a study that does not run has."""
+    """What a study that does not run has, or would have."""
+    if progress.state is StudyState.DRAFT:
+        return f"{progress.total:,} cells to run"
     told = f"{progress.completed:,} of {progress.total:,} cells"
     invalid = f", {progress.invalid:,} of them invalid" if progress.invalid else ""
     failed = f", {progress.failed:,} failed" if progress.failed else ""

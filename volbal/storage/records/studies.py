@@ -110,6 +110,16 @@ def store_request(
     )
 
 
+def store_name(
+    connection: Connection, study_id: int, name: str, request: Mapping[str, Any]
+) -> None:
+    """Another name, also in the configuration; the caller's words stay."""
+    connection.execute(
+        "update studies set name = ?, request = ? where study_id = ?",
+        [name, as_json(request), study_id],
+    )
+
+
 def store_note(connection: Connection, study_id: int, note: str) -> None:
     connection.execute("update studies set note = ? where study_id = ?", [note, study_id])
 
