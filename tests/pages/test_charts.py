@@ -1,6 +1,7 @@
 """Colours, marks and sizes of the charts, and the texts on them."""
 
 import pandas as pd
+import pytest
 
 from volbal.domain.policy import Policy
 from volbal.engine.grid import Grid, exact_range
@@ -30,13 +31,17 @@ def test_blue_is_the_good_end_whichever_way_a_metric_counts() -> None:
     }
 
 
-def test_a_scale_is_centred_on_zero_only_where_values_lie_on_both_sides() -> None:
+def test_values_on_one_side_of_a_natural_zero_have_the_colours_of_that_side() -> None:
     both = study_charts.colour_scale(METRIC["excess_return"], spread(-0.01, 0.03)).to_dict()
     assert both["domain"] == [-0.03, 0.03]
     assert both["domainMid"] == 0.0
     above = study_charts.colour_scale(METRIC["excess_return"], spread(0.01, 0.03)).to_dict()
     assert "domainMid" not in above
-    assert above["domain"] == [0.01, 0.03]
+    assert above["domain"] == pytest.approx([-0.01, 0.03])
+    below = study_charts.colour_scale(METRIC["bracket_low"], spread(-0.05, -0.01)).to_dict()
+    assert below["domain"] == pytest.approx([-0.05, 0.03])
+    plain = study_charts.colour_scale(METRIC["max_drawdown"], spread(-0.05, -0.01)).to_dict()
+    assert plain["domain"] == [-0.05, -0.01]
 
 
 def test_a_metric_without_a_good_direction_is_neither_blue_nor_orange() -> None:

@@ -4,7 +4,7 @@ A metric that is undefined for a cell is NaN here and null with a reason whereve
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -203,6 +203,23 @@ METRICS: tuple[Metric, ...] = (
     ),
 )
 METRIC = {metric.name: metric for metric in METRICS}
+
+CENTRES: Mapping[str, float] = {
+    "total_return": 0.0,
+    "cagr": 0.0,
+    "bracket_low": 0.0,
+    "bracket_high": 0.0,
+    "sharpe_ratio": 0.0,
+    "sortino_ratio": 0.0,
+    "calmar_ratio": 0.0,
+    "excess_return": 0.0,
+    "alpha": 0.0,
+    "information_ratio": 0.0,
+    "profit_factor": 1.0,
+    "win_rate": 0.5,
+    "positive_days": 0.5,
+}
+"""Where a metric turns from bad to good."""
 
 
 def rankable(name: str) -> Metric:

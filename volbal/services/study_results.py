@@ -17,7 +17,7 @@ from volbal.domain.policy import SHORTHANDS, Policy
 from volbal.domain.position import Position
 from volbal.engine.goals import Constraint, Goal, knee, pareto_front
 from volbal.engine.grid import Parameter, Value, reasons
-from volbal.engine.metrics import METRIC
+from volbal.engine.metrics import CENTRES, METRIC
 from volbal.engine.paths import Floats, Ints
 from volbal.engine.simulation import undefined_metrics
 from volbal.errors import InvalidInput
@@ -610,8 +610,10 @@ def _map(database: Database, ranking: Ranking, view: View) -> exports.Heatmap:
     else:
         cells = rows_of(database, ranking, ranking.cell_id)
         frame = cells.set_index(x)[[metric]].T.rename_axis(index=x)
-    both_sides = bool((frame < 0.0).any(axis=None) and (frame > 0.0).any(axis=None))
-    return exports.Heatmap(frame, 0.0 if both_sides else None, more_is_better)
+    centre = CENTRES.get(metric)
+    values = frame.to_numpy(dtype=np.float64)
+    parted = centre is not None and np.nanmin(values) < centre < np.nanmax(values)
+    return exports.Heatmap(frame, centre if parted else None, more_is_better)
 
 
 def _parameters(request: StudyRequest) -> pd.DataFrame:

@@ -11,26 +11,11 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from volbal.engine.metrics import Metric
+from volbal.engine.metrics import CENTRES, Metric
 from volbal.formatting import UNIT, axis_expression
 from volbal.ui.charts import BLUE, BY_COLOUR, FAINT, LABEL, NARROW, ORANGE, SLATE, Option, bands
 
 Chart = alt.LayerChart | alt.FacetChart
-
-CENTRES: Final = {
-    "total_return": 0.0,
-    "cagr": 0.0,
-    "sharpe_ratio": 0.0,
-    "sortino_ratio": 0.0,
-    "calmar_ratio": 0.0,
-    "excess_return": 0.0,
-    "alpha": 0.0,
-    "information_ratio": 0.0,
-    "profit_factor": 1.0,
-    "win_rate": 0.5,
-    "positive_days": 0.5,
-}
-"""Where a metric turns from bad to good."""
 
 NEUTRAL: Final = ["#EFEAF8", "#D6CAEF", "#B9A5E2", "#987DD1", "#7657B6", "#563A91", "#3B2569"]
 """For metrics of which neither more nor less is better."""
@@ -83,8 +68,9 @@ def colour_scale(metric: Metric, values: pd.Series) -> alt.Scale:
     """Blue is good and orange or pale is bad, whichever way the metric counts.
 
     values: of the cells that are not rejected; others may lie beyond. Diverging about the
-    metric's natural centre where they lie on both sides of it, else one-sided: a centre far away
-    would make every cell look the same.
+    metric's natural centre where they lie on both sides of it. Where all lie on one, they share
+    the colours of that side: the whole scale about a centre far away would make every cell look
+    the same.
     """
     if metric.direction is None:
         return alt.Scale(range=NEUTRAL)
@@ -95,8 +81,20 @@ def colour_scale(metric: Metric, values: pd.Series) -> alt.Scale:
         reach = max(high - centre, centre - low)
         ends = [centre - reach, centre + reach]
         return alt.Scale(domain=ends, domainMid=centre, reverse=reverse, clamp=True)
-    ends = [low, high] if low < high else [low - 1.0, high]
-    return alt.Scale(domain=ends, reverse=reverse, clamp=True)
+    low = low if low < high else low - 1.0
+    if centre is None:
+        return alt.Scale(domain=[low, high], reverse=reverse, clamp=True)
+    ends = [low, 2.0 * high - low] if high <= centre else [2.0 * low - high, high]
+    return alt.Scale(domain=ends, clamp=True)
+
+
+def _legend_values(metric: Metric, values: pd.Series) -> Any:
+    """What a legend tells of a scale of which the values have one half; else what it likes."""
+    low, high = float(values.min()), float(values.max())
+    centre = CENTRES.get(metric.name)
+    if centre is None or not low < high or low < centre < high:
+        return alt.Undefined
+    return [low, (low + high) / 2.0, high]
 
 
 def heatmap(
@@ -123,7 +121,8 @@ def heatmap(
     y = alt.Y("y:O", sort=rows, title=y_axis.title, axis=axis, scale=bands(rows))
     told = _told(hints)
     shown, others = cells[cells["kind"] == "shown"], cells[cells["kind"] != "shown"]
-    scale = colour_scale(metric, _competing(shown)["value"])
+    competing = _competing(shown)["value"]
+    scale = colour_scale(metric, competing)
     colour = alt.Color(
         "value:Q",
         title=None,
@@ -137,6 +136,7 @@ def heatmap(
             orient="top",
             direction="horizontal",
             labelExpr=axis_expression(metric),
+            values=_legend_values(metric, competing),
             tickCount=3,
             columns=5,
         ),
