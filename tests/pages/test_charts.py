@@ -36,7 +36,7 @@ def test_values_on_one_side_of_a_natural_zero_have_the_colours_of_that_side() ->
     assert both["domain"] == [-0.03, 0.03]
     assert both["domainMid"] == 0.0
     above = study_charts.colour_scale(METRIC["excess_return"], spread(0.01, 0.03)).to_dict()
-    assert "domainMid" not in above
+    assert above["domainMid"] == 0.01
     assert above["domain"] == pytest.approx([-0.01, 0.03])
     below = study_charts.colour_scale(METRIC["bracket_low"], spread(-0.05, -0.01)).to_dict()
     assert below["domain"] == pytest.approx([-0.05, 0.03])

@@ -4,6 +4,7 @@ hints: columns of text that stand under the pointer, each by its name.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -84,8 +85,9 @@ def colour_scale(metric: Metric, values: pd.Series) -> alt.Scale:
     low = low if low < high else low - 1.0
     if centre is None:
         return alt.Scale(domain=[low, high], reverse=reverse, clamp=True)
-    ends = [low, 2.0 * high - low] if high <= centre else [2.0 * low - high, high]
-    return alt.Scale(domain=ends, clamp=True)
+    near, far = (high, low) if high <= centre else (low, high)
+    ends = sorted((far, 2.0 * near - far))
+    return alt.Scale(domain=ends, domainMid=near, clamp=True)
 
 
 def _legend_values(metric: Metric, values: pd.Series) -> Any:
@@ -94,7 +96,8 @@ def _legend_values(metric: Metric, values: pd.Series) -> Any:
     centre = CENTRES.get(metric.name)
     if centre is None or not low < high or low < centre < high:
         return alt.Undefined
-    return [low, (low + high) / 2.0, high]
+    digits = 1 - math.floor(math.log10(high - low))
+    return [round(value, digits) for value in (low, (low + high) / 2.0, high)]
 
 
 def heatmap(
