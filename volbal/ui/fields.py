@@ -171,9 +171,9 @@ def refusal(error: VolbalError) -> str:
     """A refusal on screen: the field by its label."""
     if not isinstance(error, InvalidInput):
         return str(error)
-    name, problem, allowed = error.args
+    name = error.field
     label = FIELDS[name].label if name in FIELDS else name.replace("_", " ").capitalize()
-    return f"{label}: {problem}; {allowed}."
+    return f"{label}{error.message.removeprefix(name)}"
 
 
 def policy_sentence(policy: Policy) -> str:
