@@ -36,8 +36,8 @@ def draw(looked: Looked, cell: CellResult | None) -> None:
         _draw_vault(looked, cell)
     st.markdown("**What the cells are of**")
     tried = (
-        f"{one}: {cells:,} cells have ever been tried on it, by deleted studies, too. A study that "
-        "asks for the same cells of the same prices once more adds none."
+        f"{one}: {cells:,} cells have ever been tried on it, by deleted studies, too. What a "
+        "stored study has tried on the same prices is not counted again."
         for one, cells in trials(looked)
     )
     told = (*looked.study.evidence, *tried)
