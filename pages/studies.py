@@ -23,7 +23,7 @@ def draw(database: Database) -> None:
             )
             st.page_link(OPTIMIZE, label="Open Optimize", icon=":material/grid_on:")
         return
-    st.caption("Tick one to run it again, copy, annotate or delete it; tick several to compare.")
+    st.caption("Tick one to run it again, copy, rename or delete it; tick several to compare.")
     study_list.table(database, known)
     chosen = [study for study in reversed(known) if study.study_id in study_list.picked()]
     if len(chosen) == 1:

@@ -218,6 +218,8 @@ def test_ctrl_c_leaves_a_study_interrupted_and_resume_completes_it(
     assert err.endswith("Go on: python -m volbal study resume 1\n")
     assert _state(path) == "interrupted"
     monkeypatch.setenv("VOLBAL_DB", str(path))
+    cancelled = run("study", "cancel", "1")[1]
+    assert "Go on from there: python -m volbal study resume 1" in cancelled
     code, out, _ = run("study", "resume", "1")
     assert code == 0
     assert out.startswith("Study 1: completed, 60,000 of 60,000 cells, 100.0 %")

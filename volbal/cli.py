@@ -168,7 +168,9 @@ def _add_studies(commands: "argparse._SubParsersAction[_Parser]") -> None:
     _add_work(resumed)
     resumed.set_defaults(run=_study_resume)
 
-    cancelled = actions.add_parser("cancel", help="give up an interrupted study")
+    cancelled = actions.add_parser(
+        "cancel", help="mark an interrupted study cancelled; resume goes on"
+    )
     _add_study(cancelled)
     cancelled.set_defaults(run=_study_cancel)
 

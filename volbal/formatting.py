@@ -8,6 +8,8 @@ import pandas as pd
 from volbal.engine.metrics import Metric
 
 UNDEFINED = "–"
+UNIT = " %"
+"""How a percentage ends."""
 
 
 def percent(ratio: float, digits: int = 2) -> str:
@@ -47,8 +49,12 @@ def short_texts(metric: Metric, values: pd.Series) -> list[str]:
 def axis_expression(metric: Metric) -> str:
     """The Vega expression that writes a metric's value at a tick of its scale."""
     if metric.unit == "ratio":
-        return "format(datum.value * 100, ',~r') + ' %'"
-    return "format(datum.value, ',~r')"
+        return f"{_SIGNED.format('datum.value * 100')} + ' %'"
+    return _SIGNED.format("datum.value")
+
+
+_SIGNED = "replace(format({}, ',~r'), '\u2212', '-')"
+"""Vega's own minus is another one than everywhere else."""
 
 
 def metric_text(metric: Metric, value: float) -> str:
@@ -64,6 +70,11 @@ def metric_text(metric: Metric, value: float) -> str:
             return number(value, 1)
         case _:
             return number(value, 3)
+
+
+def limit_text(metric: Metric, limit: float) -> str:
+    """A limit on a metric in its unit, as short as it stays exact."""
+    return f"{limit * 100:.10g} %" if metric.unit == "ratio" else f"{limit:,.10g}"
 
 
 def value_text(value: float | bool | str) -> str:

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from volbal.engine import goals
-from volbal.engine.goals import pareto_front, plateau, plateau_of_some
+from volbal.engine.goals import (
+    Constraint,
+    Kind,
+    met_by,
+    pareto_front,
+    plateau,
+    plateau_of_some,
+)
 from volbal.engine.paths import Floats
 
 Place = tuple[int, ...]
@@ -50,6 +57,31 @@ def test_the_plateau_of_some_cells_is_that_of_the_grid_with_the_others_missing(
     np.testing.assert_allclose(found.mean, whole, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("metric", "kind", "value", "met"),
+    [
+        ("max_drawdown", "min_value", 5.0, "none"),
+        ("max_drawdown", "min_value", 0.0, "some"),
+        ("max_drawdown", "max_value", 5.0, "all"),
+        ("max_drawdown", "equal", 0.2, "none"),
+        ("max_drawdown", "not_equal", 0.2, "all"),
+        ("win_rate", "in_range", (20.0, 60.0), "none"),
+        ("win_rate", "in_range", (0.2, 60.0), "some"),
+        ("win_rate", "in_range", (-1.0, 2.0), "all"),
+        ("win_rate", "out_of_range", (-1.0, 2.0), "none"),
+        ("win_rate", "out_of_range", (0.2, 0.6), "some"),
+        ("fill_count", "min_value", 1e6, "some"),
+        ("fill_count", "max_value", -1.0, "none"),
+        ("cagr", "min_value", -1.0, "all"),
+        ("excess_return", "in_range", (-1e9, 1e9), "some"),
+    ],
+)
+def test_a_constraint_that_no_or_every_value_of_its_metric_keeps_is_known(
+    metric: str, kind: Kind, value: float | tuple[float, float], met: str
+) -> None:
+    assert met_by(Constraint(metric, kind, value)) == met
+
+
 def test_a_grid_far_beyond_memory_has_plateaus_where_cells_stand_together() -> None:
     shape, middle = (100_000,) * 3, (500, 500, 500)
     together = sorted(
@@ -86,3 +118,11 @@ def test_a_front_of_thousands_is_found_at_once() -> None:
     inner = np.repeat(circle, 30, axis=0) * 0.999_999
     front = pareto_front(np.concatenate((inner, circle)))
     assert front.tolist() == list(range(90_000, 93_000))
+
+
+def test_a_front_of_conflicting_goals_looks_at_few_pairs() -> None:
+    """On a sphere nobody beats anybody; each point stands twice, and once a little further in."""
+    directions = np.abs(np.random.default_rng(4).standard_normal((4_000, 4)))
+    sphere = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    front = pareto_front(np.concatenate((sphere * 0.999_999, sphere, sphere)))
+    assert front.tolist() == list(range(4_000, 12_000))

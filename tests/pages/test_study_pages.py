@@ -197,7 +197,7 @@ def test_what_cannot_be_run_is_said_beside_its_input_and_run_waits(
     app = open_page("optimize")
     change(app).run()
     assert not app.exception
-    beside = " ".join(caption.value for caption in app.sidebar.caption)
+    beside = " ".join(text.value for text in app.sidebar.markdown)
     assert said in beside
     assert app.button(key=GO).disabled
     assert "110 combinations" not in words(app)
@@ -205,7 +205,7 @@ def test_what_cannot_be_run_is_said_beside_its_input_and_run_waits(
 
 def test_a_grid_without_a_valid_cell_is_refused_beside_its_parameters(open_page) -> None:
     app = open_page("optimize", {"sweep.min_stock_share": "0.8,0.9"})
-    beside = " ".join(caption.value for caption in app.sidebar.caption)
+    beside = " ".join(text.value for text in app.sidebar.markdown)
     assert "all 2 combinations break a bound" in beside
     assert app.button(key=GO).disabled
 
@@ -264,7 +264,7 @@ def test_a_goal_without_a_direction_of_its_own_waits_for_one(open_page) -> None:
     app = open_page("optimize")
     app.multiselect(key="optimize.goals").set_value(["fill_count"]).run()
     beside = " ".join(caption.value for caption in app.sidebar.caption)
-    assert "Fills\\: no way is good by itself; choose" in beside
+    assert "Fills has no direction of its own; choose" in beside
     assert app.button(key=GO).disabled
     app.button_group(key="optimize.fill_count.direction").set_value("down").run()
     assert "ranked by fills ↓" in words(app)
@@ -275,6 +275,8 @@ def test_a_constraint_waits_for_its_number(open_page) -> None:
     app = open_page("optimize")
     app.button(key="optimize.add").click().run()
     assert "Applies once its number is typed" in words(app)
+    app.number_input(key="optimize.constraint-0.low").set_value(5.0).run()
+    assert "No cell can meet this: maximum drawdown is from -1 to 0." in words(app)
     app.number_input(key="optimize.constraint-0.low").set_value(-0.3).run()
     app.button(key=GO).click().run()
     assert known()[0].request.constraints == (Constraint("max_drawdown", "min_value", -0.3),)
@@ -380,7 +382,7 @@ def test_the_list_shows_where_every_study_stands_and_what_it_found(open_page) ->
     cell = study_results.cell(database, ran.study_id, best)
     value = metric_text(METRIC["excess_return"], cell.metrics["excess_return"])
     assert found["best"][ran.study_id] == value
-    assert found["of"][ran.study_id] == METRIC["excess_return"].label
+    assert found["goal"][ran.study_id] == METRIC["excess_return"].label
     assert found["at"][ran.study_id] == parameter_text(dict(cell.parameters))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs
 from xml.etree import ElementTree
@@ -38,7 +39,7 @@ from volbal.services.study_results import View
 from volbal.ui import study_charts, study_heatmap, study_plots
 from volbal.ui.fields import parameter_text
 from volbal.ui.study_heatmap import Shown
-from volbal.ui.study_shared import Looked, choose, counted, key_of
+from volbal.ui.study_shared import Looked, choose, counted, key_of, option_input
 
 SHORT = Setup(start=date(2013, 1, 2), end=date(2014, 6, 30))
 WIDE = StudyRequest(
@@ -135,7 +136,7 @@ def test_what_ranked_what_on_which_range_is_said(
 ) -> None:
     app = open_study(TWO)
     counts = study_results.counts(database, TWO)
-    assert counts.sentence in words(app)
+    assert f"{counts.rejected} of 60 rejected: {counts.rejected} by fills at least 8." in words(app)
     assert "1 × **excess return** ↑ + 0.5 × **maximum drawdown** ↑" in words(app)
     assert "**the whole range**" in words(app)
     assert "No vault." in words(app)
@@ -215,6 +216,19 @@ def test_metric_axes_and_the_other_parameters_can_be_chosen(
     assert app.query_params["metric"] == "sharpe_ratio"
     app.selectbox(key="optimize.held.trigger_threshold").set_value(1).run()
     assert "Trigger threshold 0.02 in 12 cells" in chart(app).alt
+
+
+def test_where_every_cell_is_rejected_it_says_by_what_and_how_far_the_cells_reach(
+    open_study: Callable[..., AppTest], database: running.Database
+) -> None:
+    app = open_study(TWO, constraint="max_drawdown:min_value:-0.001", metric="score")
+    rows = study_results.page(database, TWO, limit=100).rows
+    low, high = (metric_text(METRIC["max_drawdown"], end) for end in
+                 (rows["max_drawdown"].min(), rows["max_drawdown"].max()))  # fmt: skip
+    told = words(app)
+    assert "60 of 60 rejected: 60 by maximum drawdown at least -0.1 %." in told
+    assert f"Maximum drawdown lies between {low} and {high} here." in told
+    assert "none has a score" in told
 
 
 def test_a_chosen_cell_shows_its_own_figures_and_opens_in_simulate(
@@ -430,6 +444,19 @@ def test_a_choice_makes_every_other_element_forget_its_mark(database: running.Da
     assert st.session_state["test.cell"] == 3
     assert key_of(here, "map") == before["map"]
     assert key_of(here, "table") != before["table"]
+
+
+def test_a_choice_outlasts_another_label_of_it(database: running.Database) -> None:
+    """The browser knows a choice by its label, and after a change of it still sends the old one."""
+    here, place = looked(database, TWO), SimpleNamespace(selectbox=lambda *_, **__: None)
+    st.session_state["test.metric"] = "cagr"
+    for sent, label in (("cagr", "CAGR {}"), ("CAGR cagr", "Growth {}"), ("cagr", "Growth {}")):
+        st.session_state["test.metric"] = sent
+        option_input(place, here, "metric", "Metric", ["score", "cagr"], format_func=label.format)
+        assert st.session_state["test.metric"] == "cagr"
+    st.session_state["test.metric"] = None  # as where another study is opened
+    option_input(place, here, "metric", "Metric", ["score", "cagr"])
+    assert st.session_state["test.metric"] == "score"
 
 
 @pytest.mark.parametrize("y", ["min_stock_share", None])

@@ -9,6 +9,7 @@ from books import NOW
 
 from volbal.domain.study_states import Step, StudyState
 from volbal.engine.bounds import EVERY_BOUND
+from volbal.engine.goals import Goal
 from volbal.engine.grid import Parameter, evaluate, exact_range
 from volbal.engine.metrics import METRICS
 from volbal.errors import InvalidInput
@@ -113,6 +114,15 @@ def test_a_key_makes_one_study_and_a_deleted_one_stays_counted(database: Databas
     studies.delete(database, study_id)
     assert [one.study_id for one in studies.list_studies(database)] == [first.study_id]
     assert studies.trials(database, "MSFT") == CELLS
+
+
+def test_the_same_cells_of_the_same_prices_are_no_new_trials(database: Database) -> None:
+    completed(database)
+    again = replace(REQUEST, name="Again", goals=(Goal("cagr"),))
+    assert studies.progress(database, completed(database, again)).percentage == 100.0
+    assert studies.trials(database, "MSFT") == CELLS
+    completed(database, replace(REQUEST, setup=replace(REQUEST.setup, stock_share=0.6)))
+    assert studies.trials(database, "MSFT") == 2 * CELLS
 
 
 def test_a_cancelled_study_stores_nothing_more_until_it_is_resumed(database: Database) -> None:

@@ -221,7 +221,7 @@ def test_the_sentence_counts_the_simulated_cells_and_names_the_worst_constraint_
     seen = study_results.Counts(
         total=500, stored=420, invalid=20, feasible=80, unranked=8, rejected=312,
         rejected_by={"fill_count >= 8": 60, "max_drawdown >= -0.3": 290, "cagr <= 1": 0},
-        best=None, peak=None, default=0,
+        best=None, peak=None, default=0, on_grid=True,
     )  # fmt: skip
     told = "312 of 400 rejected: 290 by max_drawdown >= -0.3, 60 by fill_count >= 8"
     assert seen.sentence == told
@@ -424,6 +424,9 @@ def test_nobody_beats_the_front_and_everybody_else_is_beaten(
     assert set(found.cloud["cell_id"]) == set(points.index) - set(truth)
     few = study_results.pareto(run.database, run.two, view, most=5)
     assert len(few.cloud) == 5
+    assert few.size == found.size == len(truth)
+    assert len(few.front) <= 6
+    assert set(few.front["cell_id"]) >= {found.knee, found.front["cell_id"].iloc[0]}
 
 
 def test_slices_change_one_parameter_at_a_time(run: Run) -> None:
@@ -567,12 +570,25 @@ def test_every_file_holds_every_cell(run: Run, kind: Any, monkeypatch: pytest.Mo
         found = pyarrow.parquet.read_table(io.BytesIO(data)).to_pandas()
     else:
         found = pd.read_excel(io.BytesIO(data), sheet_name="values")
-    assert found.columns.tolist() == truth.columns.tolist()
+    added = {"symbol", "invalid_because"}
+    assert [name for name in found if name not in added] == truth.columns.tolist()
+    assert added < set(found)
     for name in ("cell_id", "trigger_threshold", "auto_rebalance", "status"):
         assert found[name].tolist() == truth[name].tolist()
     for name in ("score", "rank", "plateau", *NAMES):
         values = pd.to_numeric(found[name]).astype(float)
         np.testing.assert_allclose(values, truth[name], rtol=1e-14, err_msg=name)
+
+
+def test_a_file_says_whose_means_it_holds_and_which_bound_a_cell_breaks(run: Run) -> None:
+    """The policies with min_stock_share 0.8 are invalid: max_stock_share is 0.75."""
+    for view, of in ((View(), "mean over KO, AAPL"), (View("AAPL"), "AAPL")):
+        rows = pd.read_csv(io.BytesIO(study_results.export(run.database, run.two, "csv", view)))
+        assert set(rows["symbol"]) == {of}
+        invalid = rows["min_stock_share"] > 0.75
+        broken = "min_stock_share is not below max_stock_share"
+        assert set(rows.loc[invalid, "invalid_because"]) == {broken}
+        assert rows.loc[~invalid, "invalid_because"].isna().all()
 
 
 def test_the_workbook_tells_how_its_values_came_about(run: Run) -> None:
@@ -607,7 +623,7 @@ def test_more_cells_than_a_sheet_holds_are_refused_before_they_are_read(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exports, "EXCEL_ROWS", 72)
-    with pytest.raises(InvalidInput, match="72 rows of 35 columns are more than Excel holds"):
+    with pytest.raises(InvalidInput, match="72 rows of 37 columns are more than Excel holds"):
         study_results.export(run.database, run.two, "xlsx")
 
 

@@ -56,6 +56,28 @@ def test_a_commit_appears_in_the_snapshot(database, snapshot):
     wait_for(lambda: marks_in(snapshot) == [1, 2, 3])
 
 
+def test_a_long_read_delays_the_snapshot_without_a_warning(database, snapshot, caplog):
+    def change() -> None:
+        with database.write() as connection:
+            connection.execute("update marks set id = id + 1")
+
+    caplog.set_level("DEBUG", "volbal.storage.publish")
+    write_mark(database, 1)
+    database.copy_to(snapshot)
+    publisher = Publisher(database, snapshot, delay=0.02)
+    publisher.start()
+    with database.lease():
+        with database.read() as connection:
+            connection.execute("select count(*) from marks").fetchall()
+            writer = threading.Thread(target=change)
+            writer.start()
+            writer.join()
+            wait_for(lambda: "waits for a reader" in caplog.text)
+        wait_for(lambda: marks_in(snapshot) == [2])
+    publisher.close()
+    assert {record.levelname for record in caplog.records} == {"DEBUG"}
+
+
 @pytest.mark.usefixtures("publisher")
 def test_a_refused_write_publishes_nothing(database, snapshot):
     made = snapshot.stat().st_mtime_ns

@@ -139,6 +139,44 @@ def passing(constraint: Constraint, values: Floats) -> Flags:
             return (values < low) | (values > high)
 
 
+SHARE: Final = (0.0, 1.0)
+RETURN: Final = (-1.0, math.inf)
+NOT_NEGATIVE: Final = (0.0, math.inf)
+REACH: Final[Mapping[str, tuple[float, float]]] = {
+    "total_return": RETURN,
+    "cagr": RETURN,
+    "volatility": NOT_NEGATIVE,
+    "max_drawdown": (-1.0, 0.0),
+    "ulcer_index": SHARE,
+    "positive_days": SHARE,
+    "win_rate": SHARE,
+    "profit_factor": NOT_NEGATIVE,
+    "avg_holding_days": NOT_NEGATIVE,
+    "fill_count": NOT_NEGATIVE,
+    "turnover": NOT_NEGATIVE,
+    "total_commissions": NOT_NEGATIVE,
+    "total_dividends": NOT_NEGATIVE,
+    "time_in_guardrails": SHARE,
+    "avg_stock_share": SHARE,
+    "buy_hold_return": RETURN,
+    "bracket_low": RETURN,
+    "bracket_high": RETURN,
+}
+"""Lowest and highest value that a metric can have; the others can have any."""
+
+
+def met_by(constraint: Constraint) -> Literal["none", "some", "all"]:
+    """How many of the values that its metric can have keep the constraint."""
+    low, high = REACH.get(constraint.metric, (-math.inf, math.inf))
+    inside = [end for end in constraint.ends if low < end < high]
+    marks = np.unique(np.clip([low, *inside, high], -1e300, 1e300))
+    # Between two marks either every value keeps it or none does.
+    kept = passing(constraint, np.concatenate((marks, (marks[:-1] + marks[1:]) / 2.0)))
+    if kept.all():
+        return "all"
+    return "some" if kept.any() else "none"
+
+
 def mean_ranks(values: Floats) -> Floats:
     """Rank of every value among all, 1 for the lowest; equal values share their mean rank.
 
@@ -331,15 +369,27 @@ def pareto_front(points: Floats) -> Ints:
     total = np.sum([mean_ranks(column) for column in left.T], axis=0)
     # In this order nobody behind a point beats it, and the first ones beat most of the others.
     order = np.lexsort([*(-column for column in left.T[::-1]), -total])
-    return np.sort(near[order[_unbeaten(np.ascontiguousarray(left[order]))]])
+    hopeful = order[_hopeful(np.ascontiguousarray(left[order]), MOST_SCANNED)]
+    # Where goals pull apart hardly any point is beaten: comparing all pairs would take minutes.
+    first = np.append(True, (left[hopeful[1:]] != left[hopeful[:-1]]).any(axis=1))  # of equal ones
+    kept = _kept(left[hopeful[first]])
+    return np.sort(near[hopeful[kept[np.cumsum(first) - 1]]])
+
+
+MOST_SCANNED: Final = 256
+"""Points of a front that every other one is held against."""
+
+BOX: Final = 16
+"""Points of the smallest boxes, at most."""
 
 
 @numba.njit(cache=True, nogil=True)
-def _unbeaten(points: Floats) -> Flags:
-    """Which points no earlier one beats, shape (m,); equal points stand one behind the other."""
+def _hopeful(points: Floats, most: int) -> Flags:
+    """Which points none of the first `most` unbeaten ones beats, shape (m,); equal points stand
+    one behind the other."""
     count, goals = points.shape
     kept = np.zeros(count, dtype=np.bool_)
-    front = np.empty(count, dtype=np.int64)
+    front = np.empty(most, dtype=np.int64)
     length = 0
     for here in range(count):
         if here > 0 and (points[here] == points[here - 1]).all():
@@ -359,8 +409,91 @@ def _unbeaten(points: Floats) -> Flags:
                 break
         if not beaten:
             kept[here] = True
-            front[length] = here
-            length += 1
+            if length < most:
+                front[length] = here
+                length += 1
+    return kept
+
+
+def _kept(points: Floats) -> Flags:
+    """Which of distinct points no other one beats, shape (m,)."""
+    order = _boxed(points)
+    kept = np.empty(len(points), dtype=np.bool_)
+    kept[order] = _unbeaten(points[order], *_boxes(points[order]))
+    return kept
+
+
+def _levels(count: int) -> int:
+    """How often `count` points are halved into boxes."""
+    return max(math.ceil(math.log2(count / BOX)), 0)
+
+
+def _boxed(points: Floats) -> Ints:
+    """An order in which points near each other stand in boxes of equal size, in halves of halves.
+
+    points: shape (m, k), m >= 1. Each box is halved along the goal in which it is widest.
+    """
+    order = np.arange(len(points))
+    for level in range(_levels(len(points))):
+        ends = np.arange(2**level + 1) * len(points) // 2**level
+        halves = np.arange(2 ** (level + 1) + 1) * len(points) // 2 ** (level + 1)
+        for low, middle, high in zip(ends[:-1], halves[1::2], ends[1:], strict=True):
+            box = order[low:high]
+            values = points[box]
+            widest = int((values.max(axis=0) - values.min(axis=0)).argmax())
+            order[low:high] = box[np.argpartition(values[:, widest], middle - low)]
+    return order
+
+
+def _boxes(points: Floats) -> tuple[Ints, Floats]:
+    """Where each of the smallest boxes of points in boxed order begins, and the best of every box
+    in each goal: the whole first, the halves of box i at 2i + 1 and 2i + 2."""
+    count = 2 ** _levels(len(points))
+    starts = np.arange(count + 1) * len(points) // count
+    levels = [np.maximum.reduceat(points, starts[:-1])]
+    while len(levels[0]) > 1:
+        levels.insert(0, np.maximum(levels[0][::2], levels[0][1::2]))
+    return starts, np.concatenate(levels)
+
+
+@numba.njit(cache=True, nogil=True)
+def _unbeaten(points: Floats, starts: Ints, best: Floats) -> Flags:
+    """Which points no other one beats, shape (m,). points: in boxed order; starts, best: of their
+    boxes."""
+    count, goals = points.shape
+    first_small = len(best) - (len(starts) - 1)
+    kept = np.ones(count, dtype=np.bool_)
+    waiting = np.empty(64, dtype=np.int64)  # two a level at most
+    for here in range(count):
+        waiting[0] = 0
+        length = 1
+        while length > 0 and kept[here]:
+            length -= 1
+            box = waiting[length]
+            reaches = True
+            for goal in range(goals):
+                if best[box, goal] < points[here, goal]:
+                    reaches = False
+                    break
+            if not reaches:
+                continue
+            if box < first_small:
+                waiting[length], waiting[length + 1] = 2 * box + 1, 2 * box + 2
+                length += 2
+                continue
+            small = box - first_small
+            for other in range(starts[small], starts[small + 1]):
+                better = False
+                worse = False
+                for goal in range(goals):
+                    if points[other, goal] < points[here, goal]:
+                        worse = True
+                        break
+                    if points[other, goal] > points[here, goal]:
+                        better = True
+                if better and not worse:
+                    kept[here] = False
+                    break
     return kept
 
 

@@ -315,12 +315,13 @@ def _cell_json(study: Study, row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def cancel_text(settings: Settings, study_id: int) -> str:
-    """Give up an interrupted study and say so.
+    """Mark an interrupted study cancelled, and say how it can go on.
 
     Raises StudyNotFound, StudyNotStartable, StudiesElsewhere.
     """
     with _records(settings) as database:
-        return studies.cancel(database, study_id, datetime.now(UTC)).history[-1].sentence
+        sentence = studies.cancel(database, study_id, datetime.now(UTC)).history[-1].sentence
+    return f"{sentence} Go on from there: python -m volbal study resume {study_id}"
 
 
 def export_text(settings: Settings, study_id: int, file: Path, symbol: str | None) -> str:

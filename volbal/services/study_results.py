@@ -15,8 +15,8 @@ import pandas as pd
 
 from volbal.domain.policy import SHORTHANDS, Policy
 from volbal.domain.position import Position
-from volbal.engine.goals import Goal, knee, pareto_front
-from volbal.engine.grid import Parameter, Value
+from volbal.engine.goals import Constraint, Goal, knee, pareto_front
+from volbal.engine.grid import Parameter, Value, reasons
 from volbal.engine.metrics import METRIC
 from volbal.engine.paths import Floats, Ints
 from volbal.engine.simulation import undefined_metrics
@@ -96,7 +96,8 @@ class Counts:
     """Cells of a view. total: those to be computed; stored: those computed so far, each of which
     is invalid, feasible, unranked or rejected. rejected_by: constraint (as text) to the cells that
     fail it (one cell may fail several). best: cell with the best plateau, None where none has one;
-    peak: cell with the best score. default: cell nearest to the request's policy."""
+    peak: cell with the best score. default: cell nearest to the request's policy, which it has
+    exactly where `on_grid`."""
 
     total: int
     stored: int
@@ -108,6 +109,7 @@ class Counts:
     best: int | None
     peak: int | None
     default: int
+    on_grid: bool
 
     @property
     def sentence(self) -> str:
@@ -121,16 +123,17 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """One cell. symbol: None where several are pooled. rejected_by: the constraints it fails, as
-    text. metrics: NaN where undefined; undefined: why."""
+    """One cell. symbol: None where several are pooled. rejected_by: the constraints it fails.
+    alike: other cells of the same score. metrics: NaN where undefined; undefined: why."""
 
     cell_id: int
     symbol: str | None
     parameters: Mapping[str, Value]
     status: Status
-    rejected_by: tuple[str, ...]
+    rejected_by: tuple[Constraint, ...]
     score: float
     rank: int | None
+    alike: int
     plateau: float
     fragility: float
     metrics: Mapping[str, float]
@@ -166,10 +169,12 @@ class Heatmap:
 @dataclass(frozen=True, slots=True)
 class Pareto:
     """front: the cells nobody beats in all goals, best first by the first goal: cell_id, the
-    parameters, the goals' metrics, score. knee: the cell where giving up one goal for another
-    stops paying; None for an empty front. cloud: a sample of the other feasible cells."""
+    parameters, the goals' metrics, score; of many an even sample with the knee, of `size`. knee:
+    the cell where giving up one goal for another stops paying; None for an empty front. cloud: a
+    sample of the other feasible cells."""
 
     front: pd.DataFrame
+    size: int
     knee: int | None
     cloud: pd.DataFrame
 
@@ -189,27 +194,50 @@ def counts(database: Database, study_id: int, view: View = AS_ASKED) -> Counts:
     of_status = dict(zip(STATUSES, np.bincount(ranking.status, minlength=4).tolist(), strict=True))
     failing = ranking.fails.sum(axis=1).tolist()
     request = ranking.request
+    default, on_grid = _default(ranking)
     return Counts(
         total=min(request.combinations, request.max_cells),
         stored=len(ranking.cell_id),
         rejected_by=dict(zip(map(str, ranking.constraints), failing, strict=True)),
         best=ranking.best,
         peak=ranking.peak,
-        default=_default(ranking),
+        default=default,
+        on_grid=on_grid,
         **of_status,
     )
 
 
-def _default(ranking: Ranking) -> int:
-    """Of a sample the nearest that is stored. Distances count in steps of each parameter."""
+def reached(
+    database: Database, study_id: int, view: View = AS_ASKED
+) -> dict[str, tuple[float, float]]:
+    """Lowest and highest value of each constraint's metric among the simulated cells; of pooled
+    ones of their means. Without those that are undefined everywhere.
+
+    Raises StudyNotFound, InvalidInput.
+    """
+    ranking = ranked(database, study_id, view)
+    names = list(dict.fromkeys(constraint.metric for constraint in ranking.constraints))
+    found = metrics_of(database, ranking, names)
+    known = {name: values[~np.isnan(values)] for name, values in found.items()}
+    return {
+        name: (float(values.min()), float(values.max()))
+        for name, values in known.items()
+        if len(values)
+    }
+
+
+def _default(ranking: Ranking) -> tuple[int, bool]:
+    """The cell nearest to the request's policy, of a sample the nearest that is stored, and
+    whether it has that policy. Distances count in steps of each parameter."""
     request = ranking.request
     wanted = [_distances(request, parameter) for parameter in request.parameters]
     if not request.sampled or not len(ranking.cell_id):
         shape = tuple(len(parameter.values) for parameter in request.parameters)
-        return int(np.ravel_multi_index(tuple(int(one.argmin()) for one in wanted), shape))
+        nearest = tuple(int(one.argmin()) for one in wanted)
+        return int(np.ravel_multi_index(nearest, shape)), not any(one.min() for one in wanted)
     indexes = ranking.grid.value_indexes(ranking.cell_id)
     far = np.sum([one[index] for one, index in zip(wanted, indexes, strict=True)], axis=0)
-    return int(ranking.cell_id[np.argmin(far)])
+    return int(ranking.cell_id[np.argmin(far)]), not far.min()
 
 
 def _distances(request: StudyRequest, parameter: Parameter) -> Floats:
@@ -281,9 +309,10 @@ def cell(database: Database, study_id: int, cell_id: int, view: View = AS_ASKED)
         symbol=ranking.symbol,
         parameters=ranking.grid.cell(cell_id),
         status=row["status"],
-        rejected_by=tuple(str(constraint) for constraint, fails in failing if fails),
+        rejected_by=tuple(constraint for constraint, fails in failing if fails),
         score=row["score"],
         rank=None if isnan(row["rank"]) else int(row["rank"]),
+        alike=max(int((ranking.score == row["score"]).sum()) - 1, 0),
         plateau=row["plateau"],
         fragility=row["fragility"],
         metrics=metrics,
@@ -402,10 +431,13 @@ def pareto(
     front = front[np.argsort(-points[usable[front], 0], kind="stable")]
     others = np.delete(usable, front)
     shown = ["cell_id", *(one.name for one in ranking.request.parameters), *goals, "score"]
-    rows = rows_of(database, ranking, ranking.cell_id[usable[front]])[shown]
+    best = usable[front]
+    bend = knee(points[best]) if len(best) else None
+    seen = np.union1d(_evenly(np.arange(len(best)), most), [] if bend is None else [bend])
+    rows = rows_of(database, ranking, ranking.cell_id[best[seen.astype(np.int64)]])[shown]
     cloud = rows_of(database, ranking, ranking.cell_id[_evenly(others, most)])[shown]
-    place = knee(points[usable[front]]) if len(front) else None
-    return Pareto(rows, None if place is None else int(rows["cell_id"].iloc[place]), cloud)
+    corner = None if bend is None else int(ranking.cell_id[best[bend]])
+    return Pareto(rows, len(best), corner, cloud)
 
 
 def slices(
@@ -527,13 +559,14 @@ def _best_row(database: Database, ranking: Ranking) -> dict[str, Any]:
 def export(database: Database, study_id: int, format: Format, view: View = AS_ASKED) -> bytes:
     """Every cell as a file; xlsx: sheets values, heatmap, parameters, summary.
 
-    Raises StudyNotFound, InvalidInput for another format and for more than Excel holds.
+    Besides the columns of a page: symbol (or "mean over …") and invalid_because. Raises
+    StudyNotFound, InvalidInput for another format and for more than Excel holds.
     """
     require_one_of("format", format, get_args(Format))
     ranking = ranked(database, study_id, view)
     if format == "xlsx":
         exports.require_room(
-            len(ranking.cell_id), len(ranking.request.parameters) + 3 + len(SCORES) + len(NAMES)
+            len(ranking.cell_id), len(ranking.request.parameters) + 5 + len(SCORES) + len(NAMES)
         )
     if format != "xlsx":
         return exports.blocks_bytes(_blocks(database, ranking), format)
@@ -551,9 +584,16 @@ def export(database: Database, study_id: int, format: Format, view: View = AS_AS
 def _blocks(database: Database, ranking: Ranking) -> Iterator[pd.DataFrame]:
     """The whole table, some rows at a time; one block without a row where there is none."""
     types = {"rank": "Int64", "status": "str", "rejected_by": "str"}
+    of = ranking.symbol or f"mean over {', '.join(ranking.symbols)}"
     for first in range(0, max(len(ranking.cell_id), 1), AT_ONCE):
         cells = ranking.cell_id[first : first + AT_ONCE]
-        yield rows_of(database, ranking, cells).astype(types)
+        rows = rows_of(database, ranking, cells).astype(types)
+        rows.insert(1, "symbol", of)
+        because = pd.Series(pd.NA, index=rows.index, dtype="str")
+        invalid = rows["status"] == "invalid"
+        because[invalid] = reasons(ranking.grid, rows.loc[invalid, "cell_id"].to_numpy())
+        rows.insert(rows.columns.tolist().index("rejected_by") + 1, "invalid_because", because)
+        yield rows
 
 
 def _map(database: Database, ranking: Ranking, view: View) -> exports.Heatmap:

@@ -9,11 +9,11 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from volbal.services.study_life import OWNER
 from volbal.services.study_plan import Plan, rows
 from volbal.services.study_request import request_from
 from volbal.storage.database import Database, DatabaseBusy
+from volbal.storage.records import Connection
 from volbal.storage.records import cells as cell_rows
 from volbal.storage.records import studies as study_rows
 from volbal.storage.rows import StoredStudy
@@ -141,6 +142,8 @@ class _Run:
         self._total = stored.total
         kept = sum(plan.valid_in(place) for _, place in done)
         self._completed = plan.invalid + kept
+        with self._database.read() as connection:
+            self._tried_before = _chunks_of_same(connection, stored, prices)
         now = datetime.now(UTC)
         with self._database.write() as connection:
             self._require_mine(study_life.find(connection, self._study_id))
@@ -169,32 +172,30 @@ class _Run:
 
         if not self._ready:
             return
-        tried = {symbol: 0 for symbol, _, _ in self._ready}
-        for symbol, place, _ in self._ready:
-            tried[symbol] += plan.valid_in(place)
         arriving = pa.concat_tables([table for _, _, table in self._ready])
+        simulated = sum(plan.valid_in(place) for _, place, _ in self._ready)
         while True:
             try:
-                self._store_once(arriving, tried)
+                self._store_once(plan, arriving, simulated)
                 break
             except DatabaseBusy as busy:  # somebody looks at the file: the cells wait
                 LOG.warning("Study %d waits to store cells: %s", self._study_id, busy)
                 self._require_wanted()
         self._ready.clear()
         self._stored_at = time.monotonic()
-        self._completed += sum(tried.values())
+        self._completed += simulated
         self._told(self._completed, self._total)
 
-    def _store_once(self, arriving: "pa.Table", tried: dict[str, int]) -> None:
+    def _store_once(self, plan: Plan, arriving: "pa.Table", simulated: int) -> None:
         now = datetime.now(UTC)
         with self._database.write() as connection:
             self._require_mine(study_life.find(connection, self._study_id))
             cell_rows.insert_cells(connection, arriving)
             for symbol, place, _ in self._ready:
                 study_rows.insert_chunk(connection, self._study_id, symbol, place, now)
-            for symbol, cells in tried.items():
-                study_rows.count_trials(connection, symbol, cells)
-            study_rows.store_progress(connection, self._study_id, sum(tried.values()), now)
+                if (symbol, place) not in self._tried_before:
+                    study_rows.count_trials(connection, symbol, plan.valid_in(place))
+            study_rows.store_progress(connection, self._study_id, simulated, now)
 
     def _complete(self) -> None:
         now = datetime.now(UTC)
@@ -216,6 +217,31 @@ class _Run:
     def _require_mine(stored: StoredStudy) -> None:
         if stored.owner != OWNER or stored.state is not StudyState.RUNNING:
             raise _LetGo
+
+
+def _chunks_of_same(
+    connection: Connection, stored: StoredStudy, prices: Mapping[str, Any]
+) -> set[tuple[str, int]]:
+    """Chunks of other studies that asked for the same cells of the same prices: what is simulated
+    once more is no new trial."""
+    asked = _cells_asked(stored.request, prices)
+    chunks = [
+        study_rows.stored_chunks(connection, one.study_id)
+        for one in study_rows.all_studies(connection)
+        if one.study_id != stored.study_id
+        and one.prices is not None
+        and _cells_asked(one.request, one.prices) == asked
+    ]
+    return set().union(*chunks)
+
+
+def _cells_asked(request: Mapping[str, Any], prices: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What cells depend on; names, goals and constraints may differ."""
+    ranking = ("name", "goals", "constraints")
+    return [
+        {name: value for name, value in request.items() if name not in ranking},
+        {symbol: one["fingerprint"] for symbol, one in prices.items()},
+    ]
 
 
 def _fail(database: Database, study_id: int, error: str, failed: int = 0) -> None:
@@ -337,17 +363,20 @@ def stop(database: Database | None = None) -> None:
 
 
 def seconds_of(steps: int, cells: int) -> float:
-    """About how long so many bar-steps take on this machine, and to store so many cells."""
+    """About how long so many bar-steps take on this machine while it has nothing else to do, and
+    to store so many cells."""
     cores = os.cpu_count() or 1
+    computing, storing = steps * _seconds_per_step(), cells * STORE_SECONDS_PER_CELL
     started = PROCESS_SECONDS if steps > jobs.SMALL else 0.0
-    return steps * _seconds_per_step() / cores + cells / CELLS_PER_SECOND + started
+    # Cells are stored one after the other, while others are computed.
+    return max((computing + storing) / cores, storing) + started
 
 
 PROCESS_SECONDS: Final = 2.0
 """To start worker processes."""
 
-CELLS_PER_SECOND: Final = 300_000
-"""To store cells."""
+STORE_SECONDS_PER_CELL: Final = 8e-6
+"""Of one core: to take a cell over from its worker, lay it out, store and publish it."""
 
 
 @lru_cache(maxsize=1)

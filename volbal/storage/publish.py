@@ -25,9 +25,10 @@ def is_stale(database: Path, snapshot: Path) -> bool:
 class Publisher:
     """A thread that copies the database to `target` `delay` seconds after a commit.
 
-    Commits in between go along. A copy that fails (disk full; on Windows a tool that holds the
-    snapshot) is logged and tried again after `delay`. A killed process leaves the old snapshot
-    whole; the next start replaces it.
+    Commits in between go along. While a long read goes on beside a lease, the log cannot be moved
+    into the file: the copy is tried again after `delay`, which needs no warning. A copy that fails
+    (disk full; on Windows a tool that holds the snapshot) is logged and tried again, too. A killed
+    process leaves the old snapshot whole; the next start replaces it.
     """
 
     def __init__(self, database: Database, target: Path, *, delay: float = 1.0) -> None:
@@ -71,5 +72,7 @@ class Publisher:
         try:
             self._database.copy_to(self._target)
             self._published = commits
+        except duckdb.TransactionException as error:
+            log.debug("The snapshot %s waits for a reader: %s", self._target, error)
         except (VolbalError, OSError, duckdb.Error) as error:
             log.warning("The snapshot %s could not be replaced yet: %s", self._target, error)

@@ -17,18 +17,22 @@ from volbal.services.research import Simulation
 from volbal.services.study_results import CellResult
 from volbal.ui import acting, address, components, log, setting
 from volbal.ui.fields import parameter_text
-from volbal.ui.study_shared import SCORES, Looked, kept, label, option_input
+from volbal.ui.study_shared import SCORES, Looked, constraint_text, kept, label, option_input
 
 PAGES: Final = Path(__file__).parents[2] / "pages"
 SIMULATE: Final = PAGES / "simulate.py"
 POSITION: Final = PAGES / "position.py"
 
 
-def draw(looked: Looked, cell: CellResult, title: str, columns: int = 2) -> Simulation | None:
-    """What is known of the cell; returns its simulation, None where it cannot be simulated."""
-    st.subheader(title)
+def draw(looked: Looked, cell: CellResult, best: bool, columns: int = 2) -> Simulation | None:
+    """What is known of the cell; returns its simulation, None where it cannot be simulated.
+
+    best: it is shown because it is the best one, not because it was chosen.
+    """
+    st.subheader("Best cell" if best else "Selected cell")
     st.markdown(f"**{parameter_text(dict(cell.parameters))}**")
-    st.caption(standing_text(looked, cell))
+    told = [best_text(cell)] if best else []
+    st.caption("  \n".join([*told, standing_text(looked, cell)]))
     if cell.status == "invalid":
         st.warning(why_invalid(looked, cell.cell_id), icon=":material/block:")
         return None
@@ -71,10 +75,11 @@ def standing_text(looked: Looked, cell: CellResult) -> str:
     if cell.status == "invalid":
         return "Breaks a bound and was not simulated."
     if cell.rejected_by:
-        return f"Rejected: {', '.join(cell.rejected_by)}. Simulated and shown, not ranked."
+        failed = ", ".join(map(constraint_text, cell.rejected_by))
+        return f"Rejected: not {failed}. Simulated and shown, not ranked."
     if cell.rank is None:
         return "Not ranked: a goal is undefined for it."
-    told = [f"Rank {cell.rank:,} by score"]
+    told = [f"Rank {cell.rank:,} by score" + alike_text(cell.alike)]
     values = {"score": cell.score, "plateau": cell.plateau, "fragility": cell.fragility}
     for name, value in values.items():
         text = metric_text(SCORES[name], value)
@@ -82,6 +87,25 @@ def standing_text(looked: Looked, cell: CellResult) -> str:
     if pd.isna(cell.plateau):
         told.append("no plateau: fewer than half of its neighbours are ranked")
     return " · ".join(told)
+
+
+def alike_text(cells: int) -> str:
+    """How many other cells share a rank."""
+    if not cells:
+        return ""
+    return f", shared with {cells:,} other{'' if cells == 1 else 's'}"
+
+
+def best_text(cell: CellResult) -> str:
+    """What the best cell is best by, and why that need not be the highest score."""
+    if pd.isna(cell.plateau):
+        return "Highest score; no cell has enough ranked neighbours for a plateau."
+    if cell.rank == 1:
+        return "Best by plateau, the mean score of a cell and its neighbours, and by score."
+    return (
+        "Best by plateau, the mean score of a cell and its neighbours: those that score higher "
+        "by themselves stand among worse ones."
+    )
 
 
 def why_invalid(looked: Looked, cell_id: int) -> str:
@@ -168,9 +192,13 @@ def _apply_to_position(looked: Looked, cell: CellResult) -> None:
     name = st.selectbox(
         "Position",
         list(dict.fromkeys((*usual, *names))),
+        index=0 if usual else None,
         key=f"{looked.page}-position",
+        placeholder=f"none is of {', '.join(looked.request.symbols)}: choose one",
         help=f"Only open ones. Example: {next(iter(names))}.",
     )
+    if name is None:
+        return
     position = names[name]
     if position.ticker not in looked.request.symbols:
         st.warning(

@@ -12,7 +12,7 @@ import altair as alt
 import pandas as pd
 
 from volbal.engine.metrics import Metric
-from volbal.formatting import axis_expression
+from volbal.formatting import UNIT, axis_expression
 from volbal.ui.charts import BLUE, BY_COLOUR, FAINT, LABEL, NARROW, ORANGE, SLATE, Option, bands
 
 Chart = alt.LayerChart | alt.FacetChart
@@ -36,8 +36,11 @@ NEUTRAL: Final = ["#EFEAF8", "#D6CAEF", "#B9A5E2", "#987DD1", "#7657B6", "#563A9
 """For metrics of which neither more nor less is better."""
 
 INVALID: Final = "#8392A7"
-FITS: Final = "bandwidth('x') >= 44 && bandwidth('y') >= 15"
-"""Whether a cell has room for its value."""
+ROOMY: Final = "bandwidth('x') >= {wide} && bandwidth('y') >= 15"
+"""Whether a cell has room for a text so wide."""
+
+LETTER: Final = 6.2
+"""Width of a letter on a cell, in pixels."""
 
 PLACE: Final = ["x", "y", "cell_id"]
 """What every mark on a cell carries, so that a click on any of them is one on the cell."""
@@ -188,19 +191,25 @@ def _values(shown: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     if shown["x"].nunique() > MOST_LABELLED:
         return []
     rejected = shown["opacity"] < 1.0
-    return [
-        _labels(shown[~rejected], x, y, alt.ExprRef(BY_COLOUR)),
-        _labels(shown[rejected], x, y, SLATE),
-    ]
+    inks = ((shown[~rejected], alt.ExprRef(BY_COLOUR)), (shown[rejected], SLATE))
+    return [_labels(cells, x, y, ink) for cells, ink in inks if len(cells)]
 
 
 def _labels(cells: pd.DataFrame, x: alt.X, y: alt.Y, colour: Any) -> alt.Chart:
-    """Values on the cells, where they fit."""
-    opacity = alt.ExprRef(f"{FITS} ? 1 : 0")
-    texts = alt.Chart(cells[[*PLACE, "value", "label"]]).mark_text(
-        fontSize=11, tooltip=None, color=colour, opacity=opacity
+    """Values on the cells, where they fit; without their unit, which the legend has, where only
+    that fits."""
+    whole, bare = (
+        ROOMY.format(wide=round(LETTER * int(texts.str.len().max()) + 4))
+        for texts in (cells["label"], cells["label"].str.removesuffix(UNIT))
     )
-    labels: alt.Chart = texts.encode(x=x, y=y, text="label:N")
+    texts = alt.Chart(cells[[*PLACE, "value", "label"]]).mark_text(
+        fontSize=11,
+        tooltip=None,
+        color=colour,
+        opacity=alt.ExprRef(f"{bare} ? 1 : 0"),
+        text=alt.ExprRef(f"{whole} ? datum.label : replace(datum.label, '{UNIT}', '')"),
+    )
+    labels: alt.Chart = texts.encode(x=x, y=y)
     return labels
 
 
@@ -208,6 +217,7 @@ def _blanks(cells: pd.DataFrame, x: alt.X, y: alt.Y, told: Any) -> list[alt.Char
     """Cells without a value: grey, hatched where invalid, a dash where undefined."""
     if cells.empty:
         return []
+    undefined = cells[cells["kind"] == "undefined"]
     rects = alt.Chart(cells).mark_rect(color=INVALID, opacity=0.16, cursor="pointer")
     hatch = alt.Chart(cells.loc[cells["kind"] == "invalid", PLACE]).mark_point(
         shape=alt.ExprRef(HATCH),
@@ -221,7 +231,7 @@ def _blanks(cells: pd.DataFrame, x: alt.X, y: alt.Y, told: Any) -> list[alt.Char
     return [
         rects.encode(x=x, y=y, tooltip=told),
         hatch.encode(x=x, y=y),
-        _labels(cells[cells["kind"] == "undefined"], x, y, INVALID),
+        *([_labels(undefined, x, y, INVALID)] if len(undefined) else []),
     ]
 
 
@@ -272,7 +282,8 @@ def line(
     numeric: bool,
     height: int = 400,
 ) -> Chart:
-    """One parameter: a line over its values, or bars where they have no order.
+    """One parameter: a line over its values, or bars where they have no order; dashed uprights
+    where it is invalid.
 
     Columns of cells and the selection as in `heatmap`, without y.
     """
@@ -302,6 +313,12 @@ def line(
     else:
         bar = base.mark_bar(color=BLUE, cursor="pointer", size=60 if height > 300 else 28)
         layers = [bar.encode(opacity=faded).add_params(_click())]
+    invalid = cells[cells["kind"] == "invalid"]
+    if len(invalid):
+        upright = alt.Chart(invalid).mark_rule(
+            color=INVALID, strokeWidth=9, strokeDash=[3, 4], opacity=0.45, cursor="pointer"
+        )
+        layers.insert(0, upright.encode(x=x, tooltip=_told(hints)))
     for column, shape in (("best", "diamond"), ("chosen", "circle"), ("default", "square")):
         if shown[column].any():
             marked = alt.Chart(shown[shown[column]]).encode(x=x, y=y)

@@ -1,11 +1,13 @@
 """How far a study's ranking can be trusted: its ranges, the select part, and the vault."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import pandas as pd
 import streamlit as st
 
-from volbal.engine.metrics import METRIC, METRICS
+from volbal.engine.metrics import METRIC
 from volbal.errors import VolbalError
 from volbal.formatting import metric_text
 from volbal.services import studies, study_results
@@ -20,7 +22,9 @@ from volbal.ui.study_shared import (
     field_label,
     kept,
     key_of,
+    label,
 )
+from volbal.ui.study_words import within
 
 ELEMENT: Final = "selection"
 MOMENT: Final = "%Y-%m-%d %H:%M UTC"
@@ -32,7 +36,11 @@ def draw(looked: Looked, cell: CellResult | None) -> None:
         _draw_selection(looked)
         _draw_vault(looked, cell)
     st.markdown("**What the cells are of**")
-    tried = (f"{one}: {cells:,} cells have ever been tried on it." for one, cells in trials(looked))
+    tried = (
+        f"{one}: {cells:,} cells have ever been tried on it, by deleted studies, too. A study that "
+        "asks for the same cells of the same prices once more adds none."
+        for one, cells in trials(looked)
+    )
     told = (*looked.study.evidence, *tried)
     st.markdown("\n".join(f"- {plain(sentence)}" for sentence in told))
 
@@ -165,20 +173,46 @@ def _show_vault(looked: Looked, opened: Vault) -> None:
         f":material/lock_open: Opened {opened.opened_at.strftime(MOMENT)} for {values}: "
         f"{opened.first} to {opened.last}."
     )
+    parts: dict[str, Mapping[str, float]] = {}
+    for symbol, metrics in opened.metrics.items():
+        head = f"{symbol}, " if len(opened.metrics) > 1 else ""
+        searched = kept(looked, _searched, opened.cell_id, symbol)
+        parts |= {f"{head}search part": searched, f"{head}vault": metrics}
+        st.markdown(f"{plain(head)}{_promised_text(looked, searched, metrics)}")
+    names = list(dict.fromkeys((*_metrics(looked), *METRIC)))
     frame = pd.DataFrame(
         {
-            "Metric": [one.label for one in METRICS],
+            "Metric": [label(looked.column(name)) for name in names],
             **{
-                symbol: [metric_text(one, metrics[one.name]) for one in METRICS]
-                for symbol, metrics in opened.metrics.items()
+                part: [metric_text(METRIC[name], metrics[name]) for name in names]
+                for part, metrics in parts.items()
             },
         }
     )
     tables.show(
         frame,
         f"{looked.page}-vault-said",
-        {name: st.column_config.TextColumn(name, alignment="right") for name in opened.metrics},
-        alt="Every metric of the cell on the vault part",
+        {
+            part: st.column_config.TextColumn(part[:1].upper() + part[1:], alignment="right")
+            for part in parts
+        },
+        alt="Every metric of the cell on the search part and on the vault part, the goals first",
         name=f"study-{looked.study_id}-vault",
         height=390,
+    )
+
+
+def _searched(looked: Looked, cell_id: int, symbol: str) -> Mapping[str, float]:
+    """Metrics of a cell on the search part."""
+    view = replace(looked.view, symbol=symbol)
+    return study_results.cell(looked.database, looked.study_id, cell_id, view).metrics
+
+
+def _promised_text(looked: Looked, searched: Mapping[str, float], said: Mapping[str, float]) -> str:
+    """The goals in the vault, beside what the search part had promised."""
+    return " · ".join(
+        f"{within(METRIC[goal.metric].label)} "
+        f"**{metric_text(METRIC[goal.metric], said[goal.metric])}** in the vault, "
+        f"{metric_text(METRIC[goal.metric], searched[goal.metric])} on the search part"
+        for goal in looked.goals
     )

@@ -3,6 +3,7 @@
 Each input says in words, right below it, why its value cannot be used.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -12,11 +13,20 @@ from typing import Any, Final
 import streamlit as st
 
 from volbal.domain.policy import SHORTHANDS, Policy
-from volbal.engine.goals import KINDS, RANGES, Constraint, Goal, Kind, check_goals
+from volbal.engine.goals import (
+    KINDS,
+    RANGES,
+    REACH,
+    Constraint,
+    Goal,
+    Kind,
+    check_goals,
+    met_by,
+)
 from volbal.engine.grid import Grid, Parameter, exact_range
 from volbal.engine.metrics import METRIC
 from volbal.errors import InvalidInput, VolbalError
-from volbal.formatting import value_text
+from volbal.formatting import metric_text, value_text
 from volbal.market.model import PriceHistory
 from volbal.services import studies
 from volbal.services.research import Setup
@@ -42,6 +52,7 @@ from volbal.ui.study_address import (
     unranked,
     usual_name,
 )
+from volbal.ui.study_words import within
 
 KIND_TEXTS: Final[Mapping[Kind, str]] = {
     "min_value": "at least",
@@ -98,7 +109,7 @@ def inputs(page: str, database: Database) -> Asked:
         return Asked(asked, _estimate(database, asked))
     except VolbalError as error:
         if isinstance(error, InvalidInput) and asked and error.field in beside:
-            beside[error.field].caption(_refused(error))
+            beside[error.field].markdown(_refused(error))
         return Asked(asked, problem=str(error))
 
 
@@ -119,11 +130,12 @@ def _refusal(check: Callable[[], Any]) -> None:
     try:
         check()
     except VolbalError as error:
-        st.caption(_refused(error))
+        st.markdown(_refused(error))
 
 
 def _refused(error: VolbalError) -> str:
-    return f":red[:material/error: {plain(str(error))}]"
+    """As small as a caption, whose colours are pale."""
+    return f":small[:red[:material/error: {plain(str(error))}]]"
 
 
 def request(page: str) -> StudyRequest:
@@ -164,7 +176,7 @@ def _goal(page: str, metric: str) -> Goal:
     natural = METRIC[metric].direction
     if direction is None:
         label = METRIC[metric].label
-        raise InvalidInput("goals", f"{label}: no way is good by itself", "choose ↑ more or ↓ less")
+        raise InvalidInput("goals", f"{label} has no direction of its own", "choose ↑ more or ↓ less")
     weight = recalled(page, f"{metric}.weight")
     return Goal(metric, float(weight), None if direction == natural else direction)
 
@@ -241,7 +253,7 @@ def _values_inputs(page: str, name: str) -> None:
         _list_input(page, name)
     else:
         _range_inputs(page, name)
-    st.caption(_values_text(page, name))
+    _refusal(lambda: st.caption(_values_text(page, name)))
 
 
 def _default(page: str, values: Mapping[str, Any]) -> None:
@@ -277,11 +289,8 @@ def _range_inputs(page: str, name: str) -> None:
 
 
 def _values_text(page: str, name: str) -> str:
-    """How many values a parameter has, and which; why it has none."""
-    try:
-        values = _parameter(page, name).values
-    except InvalidInput as error:
-        return _refused(error)
+    """How many values a parameter has, and which. Raises InvalidInput."""
+    values = _parameter(page, name).values
     shown = [shown_value(value) for value in values]
     listed = ", ".join(shown if len(shown) <= 4 else [*shown[:2], "…", shown[-1]])
     return f"{len(values):,} value{'' if len(values) == 1 else 's'}: {listed}"
@@ -381,9 +390,23 @@ def _constraint_row(page: str, row: int) -> None:
 
 
 def _constraint_text(page: str, row: int) -> None:
-    """Say that a constraint waits for its number. Raises InvalidInput."""
-    if _constraint(page, row) is None:
+    """Say what a constraint waits for, or why it does not filter. Raises InvalidInput."""
+    constraint = _constraint(page, row)
+    if constraint is None:
         st.caption(":material/info: Applies once its number is typed.")
+        return
+    metric, met = METRIC[constraint.metric], met_by(constraint)
+    if met == "some":
+        if metric.unit == "ratio" and max(map(abs, constraint.ends)) >= 1.0:
+            texts = (f"{value_text(end)} is {metric_text(metric, end)}" for end in constraint.ends)
+            st.caption(f":material/info: A fraction: {', '.join(texts)}.")
+        return
+    low, high = REACH[constraint.metric]
+    reach = f"is {'never below' if math.isinf(high) else 'from'} {value_text(low)}"
+    reach += "" if math.isinf(high) else f" to {value_text(high)}"
+    effect = "No cell can meet this" if met == "none" else "Every cell meets this"
+    told = f"{effect}: {plain(within(metric.label))} {reach}."
+    st.markdown(f":small[:orange[:material/warning: {told}]]")
 
 
 def _price_inputs(page: str) -> None:
@@ -398,7 +421,7 @@ def _price_inputs(page: str) -> None:
     )
     found = _histories(page)
     if not recalled(page, "symbols"):
-        st.caption(":red[:material/error: Choose at least one symbol.]")
+        st.markdown(":small[:red[:material/error: Choose at least one symbol.]]")
     for symbol in _without_prices(page):
         _refusal(partial(SOURCE.history, symbol))
     reach = _reach(page, found)

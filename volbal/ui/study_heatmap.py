@@ -22,6 +22,7 @@ from volbal.ui.study_shared import (
     SCORES,
     UNRANKED,
     Looked,
+    base_text,
     column_texts,
     field_label,
     kept,
@@ -32,6 +33,7 @@ from volbal.ui.study_shared import (
     rows_of,
     status_texts,
 )
+from volbal.ui.study_words import within
 
 MOST_PER_AXIS: Final = 100
 """Values of one axis sent to the browser: 10,000 cells at most."""
@@ -84,7 +86,7 @@ def draw(looked: Looked, counts: Counts, chosen: int | None) -> None:
     seen = kept(looked, picture, shown)
     marked = _marked(looked, shown, seen, counts, chosen)
     if not seen.has("shown"):
-        st.info("No cell stored so far has a value of this metric.", icon=":material/info:")
+        st.info(_blank_text(looked, shown, counts), icon=":material/info:")
         return
     key = key_of(looked, ELEMENT)
     st.altair_chart(
@@ -94,7 +96,7 @@ def draw(looked: Looked, counts: Counts, chosen: int | None) -> None:
         selection_mode="cell",
         alt=alt_text(looked, shown, seen, counts),
     )
-    st.caption(legend_text(looked, shown, seen, marked))
+    st.caption(legend_text(looked, shown, seen, marked, counts))
 
     def maker(kind: str) -> Callable[[], bytes]:
         return lambda: _picture_bytes(looked, shown, seen, marked, kind)
@@ -105,6 +107,14 @@ def draw(looked: Looked, counts: Counts, chosen: int | None) -> None:
         f"{looked.page}-picture",
         "Picture",
     )
+
+
+def _blank_text(looked: Looked, shown: Shown, counts: Counts) -> str:
+    """Why there is nothing to draw."""
+    metric = looked.column(shown.metric)
+    if shown.metric in SCORES and counts.peak is None:
+        return f"No cell is ranked, so none has a {within(metric.label)}. Choose another metric."
+    return f"No cell stored so far has a value of {within(metric.label)}: {metric.undefined}."
 
 
 def _picture_bytes(
@@ -322,7 +332,7 @@ def _hints(looked: Looked, shown: Shown, frame: pd.DataFrame) -> dict[str, list[
         pairs = zip(values, frame["count"].tolist(), strict=True)
         hints["Shown"] = [f"{text}, of {cells:,} cells" for text, cells in pairs]
     hints |= {field_label(name): _texts(rows[name]) for name in looked.parameters}
-    hints["Status"] = status_texts(rows)
+    hints["Status"] = status_texts(looked, rows)
     # One line for each would not fit into a window.
     lines = [tuple(SCORES.values()), *zip_longest(METRICS[::2], METRICS[1::2])]
     return hints | dict(_joined([one for one in line if one], rows) for line in lines)
@@ -396,11 +406,13 @@ def alt_text(looked: Looked, shown: Shown, seen: Picture, counts: Counts) -> str
     return f"{title_text(looked, shown)} in {len(seen.cells):,} cells{best}."
 
 
-def legend_text(looked: Looked, shown: Shown, seen: Picture, marked: pd.DataFrame) -> str:
+def legend_text(
+    looked: Looked, shown: Shown, seen: Picture, marked: pd.DataFrame, counts: Counts
+) -> str:
     """What the marks mean and what is not seen."""
     metric, names = looked.column(shown.metric), ("best", "chosen", "default")
     marks = ("dashed", "solid", "dot") if shown.y else ("diamond", "circle", "square")
-    meanings = ("best plateau", "selected", "base policy")
+    meanings = ("best plateau", "selected", base_text(counts))
     parts = [
         f"{mark}: {meaning}"
         for name, mark, meaning in zip(names, marks, meanings, strict=True)
@@ -413,7 +425,7 @@ def legend_text(looked: Looked, shown: Shown, seen: Picture, marked: pd.DataFram
     if (seen.cells["opacity"] < 1.0).any():
         parts.append("pale: rejected by a constraint")
     if seen.has("invalid"):
-        parts.append("hatched: breaks a bound, not simulated")
+        parts.append(f"{'hatched' if shown.y else 'dashed'}: breaks a bound, not simulated")
     if seen.has("undefined"):
         parts.append(f"{UNDEFINED} {UNRANKED if shown.metric in SCORES else metric.undefined}")
     if shown.y and len(seen.cells) < len(seen.axes[0].order) * len(seen.axes[1].order):

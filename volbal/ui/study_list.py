@@ -18,6 +18,7 @@ from volbal.services.study_request import LONGEST_NAME
 from volbal.ui import acting, study_words, tables
 from volbal.ui.fields import FIELDS, parameter_text, shown_value
 from volbal.ui.log import plain
+from volbal.ui.study_words import within
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 OPTIMIZE, STUDIES = PAGES / "optimize.py", PAGES / "studies.py"
@@ -144,7 +145,7 @@ def _rows(key: str) -> list[int]:
 COLUMNS: Final[dict[str, Any]] = {
     "study": st.column_config.NumberColumn("Study", width=60, pinned=True),
     "name": st.column_config.TextColumn("Name", width=250),
-    "state": st.column_config.TextColumn("State", width=95),
+    "state": st.column_config.TextColumn("State", width=125),
     "progress": st.column_config.ProgressColumn("Progress", format="percent", width=110),
     "symbols": st.column_config.TextColumn("Symbols", width=110),
     "cells": st.column_config.NumberColumn("Cells", format="localized", width=90),
@@ -154,7 +155,7 @@ COLUMNS: Final[dict[str, Any]] = {
         alignment="right",
         help="Of the cell with the best plateau, once the study no longer runs",
     ),
-    "of": st.column_config.TextColumn("of", width=120, help="The study's first goal"),
+    "goal": st.column_config.TextColumn("Goal", width=120, help="The first one: what Best is of"),
     "at": st.column_config.TextColumn("Best cell", width=260),
     "created": st.column_config.DatetimeColumn("Created", format="YYYY-MM-DD HH:mm", width=140),
     "note": st.column_config.TextColumn("Note", width=160),
@@ -173,7 +174,7 @@ def _line(database: Database, study: Study) -> dict[str, Any]:
         "symbols": ", ".join(study.request.symbols),
         "cells": study.progress.total,
         "best": best,
-        "of": METRIC[study.request.goals[0].metric].label,
+        "goal": METRIC[study.request.goals[0].metric].label,
         "at": at,
         "created": study.created_at,
         "note": study.note,
@@ -248,7 +249,7 @@ def _start(database: Database, study_id: int) -> str:
 
 def _cancel(database: Database, study_id: int) -> str:
     studies.cancel(database, study_id, acting.now())
-    return f"Study {study_id} is cancelled; what is stored stays."
+    return f"Study {study_id} is cancelled. What is stored stays, and resuming goes on from there."
 
 
 def _resume(database: Database, study_id: int) -> str:
@@ -398,7 +399,9 @@ def _turned(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _setting(name: str) -> str:
     kind, _, field = name.partition(" ")
-    return f"{_label(field)}, values" if kind == "parameter" else _label(name)
+    if kind == "parameter":
+        return f"{_label(field)}, values"
+    return f"{kind.capitalize()}: {within(_label(field))}" if field else _label(name)
 
 
 def _label(name: str) -> str:

@@ -10,13 +10,15 @@ from volbal.engine.goals import Goal
 from volbal.engine.metrics import METRICS
 from volbal.formatting import metric_text, percent_points, short_texts
 from volbal.services import study_results
-from volbal.services.study_results import Pareto
+from volbal.services.study_results import Counts, Pareto
 from volbal.ui import study_charts
 from volbal.ui.fields import parameter_text, shown_value
 from volbal.ui.study_address import COLUMNS
 from volbal.ui.study_charts import Axis, Scale
 from volbal.ui.study_shared import (
     Looked,
+    base_text,
+    broken_texts,
     column_texts,
     field_label,
     kept,
@@ -27,6 +29,7 @@ from volbal.ui.study_shared import (
     option_input,
     rows_of,
 )
+from volbal.ui.study_words import within
 
 TRADE_OFFS: Final = "trade-offs"
 DIRECTED: Final = tuple(metric.name for metric in METRICS if metric.direction)
@@ -49,14 +52,13 @@ def draw_trade_offs(looked: Looked, chosen: int | None) -> None:
     chart = study_charts.trade_offs(
         shown, looked.column(x), looked.column(y), list(hints), joined=len(names) == 2
     )
-    axes = f"{looked.column(y).label} against {looked.column(x).label.lower()}"
+    axes = f"{looked.column(y).label} against {within(looked.column(x).label)}"
     st.altair_chart(
         chart,
         key=key_of(looked, TRADE_OFFS),
         on_select=on_click(looked, TRADE_OFFS),
         selection_mode="cell",
-        alt=f"{axes}: {len(found.front):,} cells that no other beats, and {len(found.cloud):,} "
-        "others.",
+        alt=f"{axes}: {_front_text(found)} that no other beats, and {len(found.cloud):,} others.",
     )
     st.caption(_trade_off_text(looked, found, names))
 
@@ -82,9 +84,9 @@ def _trade_off_inputs(looked: Looked) -> tuple[tuple[Goal, ...], str, str]:
 
 def _trade_off_text(looked: Looked, found: Pareto, names: list[str]) -> str:
     """What the marks mean."""
-    goals = _listed([looked.column(name).label.lower() for name in names])
+    goals = _listed([within(looked.column(name).label) for name in names])
     told = [
-        f"blue: the {len(found.front):,} cells that no other beats in {goals}",
+        f"blue: {_front_text(found)} that no other beats in {goals}",
         f"grey: {len(found.cloud):,} of the others",
         "circle: the cell beside",
     ]
@@ -92,6 +94,13 @@ def _trade_off_text(looked: Looked, found: Pareto, names: list[str]) -> str:
         values = parameter_text(looked.parameters_of(found.knee))
         told.append(f"diamond: knee, where giving up one goal for another stops paying ({values})")
     return f"{' · '.join(told)}. Weights do not matter here."
+
+
+def _front_text(found: Pareto) -> str:
+    """How many cells of the front are shown."""
+    if found.size > len(found.front):
+        return f"an even sample of {len(found.front):,} of the {found.size:,} cells"
+    return f"the {found.size:,} cells"
 
 
 def _goal_inputs(row: Any, looked: Looked, names: list[str]) -> tuple[str, str]:
@@ -103,7 +112,7 @@ def _goal_inputs(row: Any, looked: Looked, names: list[str]) -> tuple[str, str]:
             title,
             options,
             format_func=lambda one: label(looked.column(one)),
-            help=f"A goal along this axis. Example: {looked.column(options[0]).label.lower()}.",
+            help=f"A goal along this axis. Example: {within(looked.column(options[0]).label)}.",
         )
         return chosen
 
@@ -160,7 +169,7 @@ def draw_parallel(looked: Looked) -> None:
     )
     parts = ": the best, and an even sample of the rest" if len(sample) == MOST_LINES else ""
     st.caption(
-        f"{len(rows):,} ranked cells{parts} · blue: better by {looked.column(by).label.lower()} · "
+        f"{len(rows):,} ranked cells{parts} · blue: better by {within(looked.column(by).label)} · "
         "drag along an axis to keep the cells that cross it there; click it to let all in again."
     )
 
@@ -190,7 +199,7 @@ def _scale(looked: Looked, name: str) -> Scale:
     return Scale(name, column.label, (), formatter, column.direction == "down")
 
 
-def draw_slices(looked: Looked, cell: int, default: int) -> None:
+def draw_slices(looked: Looked, counts: Counts, cell: int) -> None:
     """What each parameter alone does from the chosen cell."""
     row = st.grid(4, min_column_width=150)
     metric = looked.column(
@@ -203,16 +212,19 @@ def draw_slices(looked: Looked, cell: int, default: int) -> None:
         )
     )
     found = kept(looked, _slices, cell, metric.name)
+    dashed = ""
+    if (found["status"] == "invalid").any():
+        dashed = " · dashed: breaks a bound, not simulated"
     st.caption(
         f"One parameter at a time, the others as in {parameter_text(looked.parameters_of(cell))}. "
-        "A good cell stands on a broad hill, not on a needle · circle: this cell · square: base "
-        "policy · click a point to go there."
+        "A good cell stands on a broad hill, not on a needle · circle: this cell · square: "
+        f"{base_text(counts)} {dashed} · click a point to go there."
     )
     grid = st.grid(2, min_column_width=280)
     for name in looked.parameters:
         with grid.container():
             _draw_slice(
-                looked, found[found["parameter"] == name], name, metric.name, (cell, default)
+                looked, found[found["parameter"] == name], name, metric.name, (cell, counts.default)
             )
 
 
@@ -224,14 +236,14 @@ def _draw_slice(
     looked: Looked, found: pd.DataFrame, name: str, metric: str, marks: tuple[int, int]
 ) -> None:
     column, parameter = looked.column(metric), looked.parameters[name]
-    value = found[metric].astype(float)
+    value, invalid = found[metric].astype(float), found["status"] == "invalid"
     cells = pd.DataFrame(
         {
             "x": [shown_value(one) for one in found["value"].tolist()],
             "value": value,
             "label": short_texts(column, value),
             "cell_id": found["cell_id"],
-            "kind": np.where(value.isna(), "undefined", "shown"),
+            "kind": np.select([invalid, value.isna()], ["invalid", "undefined"], "shown"),
             "opacity": np.where(found["status"] == "rejected", study_charts.DIM, 1.0),
             "best": False,
             "chosen": found["cell_id"] == marks[0],
@@ -239,11 +251,19 @@ def _draw_slice(
         }
     )
     element = f"slice-{name}"
-    if (cells["kind"] == "undefined").all():
+    if not (cells["kind"] == "shown").any():
         st.caption(f"{field_label(name)}: no cell on this line has a value.")
         return
     axis = Axis(field_label(name), [shown_value(one) for one in parameter.values])
-    hints = {field_label(name): cells["x"].tolist(), column.label: column_texts(column, value)}
+    broken = iter(broken_texts(looked, found.loc[invalid, "cell_id"].to_numpy()))
+    status = [
+        f"{one}: {next(broken)}" if one == "invalid" else one for one in found["status"].tolist()
+    ]
+    hints = {
+        field_label(name): cells["x"].tolist(),
+        column.label: column_texts(column, value),
+        "Status": status,
+    }
     low, high = (metric_text(column, one) for one in (value.min(), value.max()))
     st.altair_chart(
         study_charts.line(

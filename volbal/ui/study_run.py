@@ -21,7 +21,12 @@ from volbal.ui.log import plain
 from volbal.ui.study_address import same_run
 from volbal.ui.study_form import Asked
 
-RESUMABLE: Final = (StudyState.INTERRUPTED, StudyState.CANCELLED, StudyState.FAILED)
+HALTED: Final = {
+    StudyState.INTERRUPTED: "The program that worked on it has ended",
+    StudyState.CANCELLED: "It was cancelled",
+    StudyState.FAILED: "It failed",
+}
+"""What happened to a study that can be resumed."""
 
 PATIENCE: Final = 0.7
 """Seconds that a page waits for a study it has just started: small ones are then drawn whole."""
@@ -60,7 +65,7 @@ def is_open(asked: Asked, study: Study) -> bool:
 
 
 def _title(asked: Asked, study: Study | None) -> str:
-    if asked.request is None:
+    if asked.estimate is None:
         return "The form cannot be run as it is"
     if study is None:
         return "Ready to run"
@@ -172,7 +177,7 @@ def watch(page: str, database: Database, study: Study) -> None:
             _button(database, study, "Cancel", "stop_circle", _cancel)
         return
     _look_again(page, database, study)
-    if study.state in RESUMABLE:
+    if study.state in HALTED:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(_stopped_text(study.progress), width="stretch")
             _button(database, study, "Resume", "play_arrow", _resume)
@@ -214,7 +219,7 @@ def timed(page: str) -> Iterator[None]:
 
 
 def _stopped_text(progress: Progress) -> str:
-    told = f"{study_words.badge(progress)} {study_words.ended_text(progress)} are stored."
+    told = f"{HALTED[progress.state]}: {study_words.ended_text(progress)} are stored."
     if progress.error:
         return f"{told}  \n:red[{plain(progress.error)}]"
     return f"{told} Resuming goes on from there."

@@ -12,9 +12,10 @@ import pandas as pd
 import streamlit as st
 
 from volbal.engine.goals import Constraint, Goal
-from volbal.engine.grid import Parameter, Value
+from volbal.engine.grid import Parameter, Value, reasons
 from volbal.engine.metrics import METRIC, Metric
-from volbal.formatting import metric_text
+from volbal.engine.paths import Ints
+from volbal.formatting import limit_text, metric_text
 from volbal.services import study_results
 from volbal.services.running import Database
 from volbal.services.studies import Study
@@ -22,6 +23,8 @@ from volbal.services.study_request import StudyRequest
 from volbal.services.study_results import Counts, View
 from volbal.ui.fields import FIELDS
 from volbal.ui.forms import remember
+from volbal.ui.study_form import KIND_TEXTS
+from volbal.ui.study_words import within
 
 T = TypeVar("T")
 
@@ -150,15 +153,44 @@ def rows_of(looked: Looked, cells: tuple[int, ...]) -> pd.DataFrame:
     return page.rows.set_index("cell_id", drop=False)
 
 
+def base_text(counts: Counts) -> str:
+    """What the mark of the base policy stands for."""
+    return "base policy" if counts.on_grid else "nearest to the base policy, which is off the grid"
+
+
 def column_texts(column: Metric, values: "pd.Series[float]") -> list[str]:
     """Values of a metric or score in its unit."""
     return [metric_text(column, value) for value in values.tolist()]
 
 
-def status_texts(rows: pd.DataFrame) -> list[str]:
-    """Status of each cell, and what rejected it."""
-    pairs = zip(rows["status"].tolist(), rows["rejected_by"].tolist(), strict=True)
-    return [f"{status}: {METRIC[by].label}" if by else status for status, by in pairs]
+def status_texts(looked: Looked, rows: pd.DataFrame) -> list[str]:
+    """Status of each cell, and the constraint or bound that it fails."""
+    told = [METRIC[by].label if by else "" for by in rows["rejected_by"].tolist()]
+    invalid = (rows["status"] == "invalid").to_numpy()
+    broken = iter(broken_texts(looked, rows["cell_id"].to_numpy()[invalid]))
+    why = [next(broken) if out else text for out, text in zip(invalid, told, strict=True)]
+    pairs = zip(rows["status"].tolist(), why, strict=True)
+    return [f"{status}: {text}" if text else status for status, text in pairs]
+
+
+def broken_texts(looked: Looked, cells: Ints) -> list[str]:
+    """The bound that each of some invalid cells breaks."""
+    return reasons(looked.request.grid, cells, lambda name: within(field_label(name)))
+
+
+def constraint_text(constraint: Constraint) -> str:
+    """What a constraint asks for, such as "maximum drawdown at least -30 %"."""
+    metric = METRIC[constraint.metric]
+    ends = " and ".join(limit_text(metric, end) for end in constraint.ends)
+    return f"{within(metric.label)} {KIND_TEXTS[constraint.kind]} {ends}"
+
+
+def rejected_text(looked: Looked, counts: Counts) -> str:
+    """Such as "47 of 250 rejected: 47 by turnover per year at most 100 %"."""
+    texts = {str(one): constraint_text(one) for one in looked.constraints}
+    return replace(
+        counts, rejected_by={texts[name]: cells for name, cells in counts.rejected_by.items()}
+    ).sentence
 
 
 def chosen_cell(page: str) -> int | None:
@@ -197,13 +229,29 @@ def on_click(looked: Looked, element: str) -> Callable[[], None]:
 
 
 def option_input(
-    place: Any, looked: Looked, name: str, title: str, options: list[Any], **more: Any
+    place: Any,
+    looked: Looked,
+    name: str,
+    title: str,
+    options: list[Any],
+    format_func: Callable[[Any], str] = str,
+    **more: Any,
 ) -> Any:
-    """A selectbox whose state falls back to the first option where it is none of them."""
-    key = f"{looked.page}.{name}"
-    if st.session_state.get(key) not in options:
-        remember(looked.page, {name: options[0]})
-    return place.selectbox(title, options, key=key, persist_state="page", **more)
+    """A selectbox whose state falls back to the first option where it is none of them.
+
+    A choice outlasts a change of its label: the browser knows options by their labels only.
+    """
+    state, key, drawn = st.session_state, f"{looked.page}.{name}", f"{looked.page}-drawn-{name}"
+    chosen, before = state.get(key), state.get(drawn, (None, ""))
+    if chosen not in options:
+        chosen = before[0] if chosen and before[0] in options else options[0]
+    text = format_func(chosen)
+    if chosen != state.get(key) or (chosen == before[0] and text != before[1]):
+        remember(looked.page, {name: chosen})
+    state[drawn] = chosen, text
+    return place.selectbox(
+        title, options, key=key, persist_state="page", format_func=format_func, **more
+    )
 
 
 def metric_input(place: Any, looked: Looked, name: str, told: str, options: list[str]) -> str:

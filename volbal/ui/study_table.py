@@ -8,7 +8,7 @@ import streamlit as st
 
 from volbal.engine.grid import Parameter
 from volbal.engine.metrics import METRIC
-from volbal.formatting import metric_text
+from volbal.formatting import limit_text
 from volbal.services import study_results
 from volbal.services.study_results import Filters, Status
 from volbal.ui import tables
@@ -26,9 +26,13 @@ from volbal.ui.study_shared import (
     option_input,
     status_texts,
 )
+from volbal.ui.study_words import within
 
 ROWS: Final = 15
 """Rows of a page."""
+
+WORD: Final = 8
+"""Letters beyond which a column is as wide as its longest text."""
 
 ELEMENT: Final = "table"
 STATUSES: Final[tuple[Status, ...]] = ("feasible", "rejected", "unranked", "invalid")
@@ -57,6 +61,8 @@ def draw(looked: Looked, chosen: int | None) -> None:
         st.info(f"There are no cells that {told}.", icon=":material/filter_alt_off:")
         return
     _show(looked, found.rows, columns, chosen)
+    if found.rows["rank"].dropna().duplicated().any():
+        st.caption(_alike_text(looked))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.pagination(-(-found.total // ROWS), key=leaf, persist_state="page")
         first = (page - 1) * ROWS
@@ -196,9 +202,9 @@ def _filters_text(looked: Looked, filters: Filters) -> str:
     for name, (low, high) in filters.ranges.items():
         metric = looked.column(name)
         if low is not None:
-            told.append(f"have {metric.label.lower()} of at least {metric_text(metric, low)}")
+            told.append(f"have {within(metric.label)} of at least {limit_text(metric, low)}")
         if high is not None:
-            told.append(f"have {metric.label.lower()} of at most {metric_text(metric, high)}")
+            told.append(f"have {within(metric.label)} of at most {limit_text(metric, high)}")
     return " and ".join(told)
 
 
@@ -254,8 +260,11 @@ def _show(looked: Looked, rows: pd.DataFrame, columns: list[str], chosen: int | 
         for title, name in titles.items()
     }
     config["rank"] = st.column_config.TextColumn("Rank", alignment="right", pinned=True, width=60)
-    wide = rows["rejected_by"].notna().any()
-    config["status"] = st.column_config.TextColumn("Status", width=190 if wide else 80)
+    for name in ("status", *looked.parameters):
+        longest = max(map(len, frame[name]))
+        if longest > WORD:  # else as wide as its title
+            title = _title(looked, name) if name in looked.parameters else "Status"
+            config[name] = st.column_config.TextColumn(title, width=24 + 7 * longest)
     tables.show(
         frame,
         key,
@@ -267,11 +276,23 @@ def _show(looked: Looked, rows: pd.DataFrame, columns: list[str], chosen: int | 
     )
 
 
+def _alike_text(looked: Looked) -> str:
+    """Why cells share a rank."""
+    told = "Cells that share a rank have the same score"
+    sizing = looked.parameters.get("sizing")
+    if "original" not in (sizing.values if sizing else (looked.request.policy.sizing,)):
+        return f"{told}."
+    return (
+        f"{told}. With sizing original every wish is cut to the max trade share, whatever the "
+        "rebalance ratio."
+    )
+
+
 def _texts(looked: Looked, name: str, rows: pd.DataFrame) -> list[str]:
     if name in looked.parameters:
         return [shown_value(value) for value in rows[name].tolist()]
     if name == "status":
-        return status_texts(rows)
+        return status_texts(looked, rows)
     return column_texts(looked.column(name), rows[name])
 
 
@@ -292,9 +313,14 @@ def _downloads(looked: Looked) -> None:
     def maker(kind: Any) -> Callable[[], bytes]:
         return lambda: study_results.export(looked.database, looked.study_id, kind, looked.view)
 
+    of, title = "", "All cells"
+    if len(looked.request.symbols) > 1:
+        of = f"-{looked.view.symbol or 'pooled'}"
+        title = f"All cells of {looked.view.symbol or 'all symbols, pooled'}"
     tables.files(
         {kind: maker(kind) for kind in FORMATS},
-        f"study-{looked.study_id}",
+        f"study-{looked.study_id}{of}",
         f"{looked.page}-export",
-        "All cells",
+        title,
+        rows=min(looked.request.combinations, looked.request.max_cells),
     )

@@ -5,14 +5,17 @@ from typing import Final
 
 import streamlit as st
 
-from volbal.formatting import value_text
+from volbal.engine.metrics import METRIC
+from volbal.formatting import metric_text, value_text
+from volbal.services import study_results
 from volbal.services.running import Database
 from volbal.services.studies import Study
 from volbal.services.study_results import CellResult, Counts, View
 from volbal.ui import study_cell, study_evidence, study_heatmap, study_plots, study_table
 from volbal.ui.log import plain
 from volbal.ui.study_address import PANELS
-from volbal.ui.study_shared import Looked, chosen_cell, counted, kept
+from volbal.ui.study_shared import Looked, chosen_cell, counted, kept, rejected_text
+from volbal.ui.study_words import within
 
 TITLES: Final[Mapping[str, str]] = {
     "heatmap": "Heatmap",
@@ -41,18 +44,20 @@ def draw(database: Database, study: Study, view: View, page: str) -> None:
         return
     st.markdown(ranking_text(looked, counts))
     st.caption("  \n".join(evidence_texts(looked, counts)))
+    if counts.peak is None:
+        st.info(unranked_text(looked, counts), icon=":material/filter_alt_off:")
     panel = _panel_input(looked)
     chosen, cell = _cell(looked, counts)
-    title = "Selected cell" if chosen is not None else "Best cell"
+    best = chosen is None
     if panel in WIDE:
         _draw_panel(looked, counts, panel, chosen, cell)
-        outcome = study_cell.draw(looked, cell, title, columns=4) if cell else None
+        outcome = study_cell.draw(looked, cell, best, columns=4) if cell else None
     else:
         left, right = st.columns([3, 2], gap="medium")
         with left:
             _draw_panel(looked, counts, panel, chosen, cell)
         with right:
-            outcome = study_cell.draw(looked, cell, title) if cell else None
+            outcome = study_cell.draw(looked, cell, best) if cell else None
     if outcome is not None:
         study_cell.draw_value(looked, outcome)
 
@@ -101,7 +106,7 @@ def _draw_panel(
             study_plots.draw_parallel(looked)
         case "slices":
             here = counts.default if cell is None else cell.cell_id
-            study_plots.draw_slices(looked, here, counts.default)
+            study_plots.draw_slices(looked, counts, here)
         case _:
             study_evidence.draw(looked, cell)
 
@@ -114,7 +119,9 @@ def ranking_text(looked: Looked, counts: Counts) -> str:
     so_far = ""
     if counts.stored < counts.total:
         so_far = f"So far {counts.stored:,} of {counts.total:,} cells. "
-    standing = counts.sentence if looked.constraints else f"{counts.feasible:,} are feasible"
+    standing = f"{counts.feasible:,} are feasible"
+    if looked.constraints:
+        standing = rejected_text(looked, counts)
     return (
         f"{so_far}Ranked by {_goals_text(looked)} of **{of} on **{part}**; best is the "
         f"cell whose neighbours are good too. {standing}."
@@ -128,8 +135,28 @@ def _goals_text(looked: Looked) -> str:
     for goal in looked.goals:
         column = looked.column(goal.metric)
         weight = f"{value_text(goal.weight)} × " if several else ""
-        told.append(f"{weight}**{column.label.lower()}** {ways[column.direction]}")
+        told.append(f"{weight}**{within(column.label)}** {ways[column.direction]}")
     return " + ".join(told)
+
+
+def unranked_text(looked: Looked, counts: Counts) -> str:
+    """Why no cell is ranked, and what to do about it."""
+    if not counts.rejected:
+        return "**No cell is ranked**: a goal is undefined for each. Rank by another metric."
+    reach = kept(looked, _reached)
+    told = ". ".join(
+        f"{METRIC[name].label} lies between {metric_text(METRIC[name], low)} and "
+        f"{metric_text(METRIC[name], high)} here"
+        for name, (low, high) in reach.items()
+    )
+    return (
+        f"**No cell is left to rank**: {rejected_text(looked, counts)}. {told}. Loosen or remove a "
+        "constraint in the form; nothing is run again for it."
+    )
+
+
+def _reached(looked: Looked) -> dict[str, tuple[float, float]]:
+    return study_results.reached(looked.database, looked.study_id, looked.view)
 
 
 def evidence_texts(looked: Looked, counts: Counts) -> list[str]:

@@ -28,6 +28,10 @@ WAITING: Final = ("violet", "hourglass_empty")
 
 MOST_NAMED: Final = 4
 DAYS_A_YEAR: Final = 365.25
+LONG_SECONDS: Final = 3.0
+"""From here on what else the computer does is felt."""
+NAMES: Final = ("Sharpe", "Sortino", "Calmar")
+"""Of people: they keep their capital within a sentence."""
 ARROWS: Final = {"up": "↑", "down": "↓"}
 
 
@@ -70,16 +74,16 @@ def goals_text(request: StudyRequest) -> str:
     """The goals with their directions, and weights where there are several."""
     several = len(request.goals) > 1
     return ", ".join(
-        f"{_within(METRIC[goal.metric].label)} "
+        f"{within(METRIC[goal.metric].label)} "
         f"{ARROWS[goal.direction or METRIC[goal.metric].direction or 'up']}"
         + (f" (weight {value_text(goal.weight)})" if several else "")
         for goal in request.goals
     )
 
 
-def _within(label: str) -> str:
-    """A label within a sentence; abbreviations stay as they are."""
-    return label[:1].lower() + label[1:]
+def within(label: str) -> str:
+    """A label within a sentence; names and abbreviations stay as they are."""
+    return label if label.startswith(NAMES) else label[:1].lower() + label[1:]
 
 
 def count_text(request: StudyRequest, found: Estimate) -> str:
@@ -96,7 +100,8 @@ def count_text(request: StudyRequest, found: Estimate) -> str:
         about = "about " if found.sampled else ""
         why = broken_text(request, found)
         told.append(f"{about}{found.valid:,} valid, {found.invalid:,} invalid: {why}")
-    return " · ".join((*told, f"about {seconds_text(found.seconds)}"))
+    idle = ", longer on a busy computer" if found.seconds >= LONG_SECONDS else ""
+    return " · ".join((*told, f"about {seconds_text(found.seconds)}{idle}"))
 
 
 def broken_text(request: StudyRequest, found: Estimate) -> str:
@@ -104,7 +109,7 @@ def broken_text(request: StudyRequest, found: Estimate) -> str:
     grid, several = request.grid, len(found.broken) > 1
     return ", ".join(
         (f"{count:,} where " if several else "")
-        + plain(EVERY_BOUND[place].text(lambda name: _within(FIELDS[grid.swept_as(name)].label)))
+        + plain(EVERY_BOUND[place].text(lambda name: within(FIELDS[grid.swept_as(name)].label)))
         for place, count in found.broken
     )
 

@@ -6,12 +6,17 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from volbal.domain.wording import duration
 from volbal.services import exports
 
 Source = pd.DataFrame | exports.Tables | Callable[[], pd.DataFrame]
 
 MANY = 10
 """Rows beyond which a table scrolls."""
+
+LONG_ROWS = 50_000
+XLSX_ROWS_A_SECOND = 5_000
+"""Measured on the cells of a study."""
 
 LABELS = {
     "csv": "CSV, for any program",
@@ -82,10 +87,23 @@ def downloads(source: Source, name: str, key: str) -> None:
 
 
 def files(
-    makers: Mapping[str, Callable[[], bytes]], name: str, key: str, title: str = "Download"
+    makers: Mapping[str, Callable[[], bytes]],
+    name: str,
+    key: str,
+    title: str = "Download",
+    rows: int = 0,
 ) -> None:
-    """A menu that downloads NAME in one of several formats, each made when it is asked for."""
+    """A menu that downloads NAME in one of several formats, each made when it is asked for.
+
+    rows: of the table, where there may be so many that a format takes long.
+    """
     with st.popover(title, icon=":material/download:", key=key, type="tertiary"):
+        if rows >= LONG_ROWS:
+            waiting = duration(rows / XLSX_ROWS_A_SECOND)
+            st.caption(
+                f"{rows:,} rows: an Excel workbook takes about {waiting} to make, Parquet and CSV "
+                "a few seconds."
+            )
         for kind, maker in makers.items():
             st.download_button(
                 LABELS[kind],
