@@ -263,7 +263,7 @@ def test_a_study_of_many_parameters_and_exact_values_opens_as_it_is(open_page) -
 def test_a_goal_without_a_direction_of_its_own_waits_for_one(open_page) -> None:
     app = open_page("optimize")
     app.multiselect(key="optimize.goals").set_value(["fill_count"]).run()
-    beside = " ".join(caption.value for caption in app.sidebar.caption)
+    beside = " ".join(text.value for text in app.sidebar.markdown)
     assert "Fills has no direction of its own; choose" in beside
     assert app.button(key=GO).disabled
     app.button_group(key="optimize.fill_count.direction").set_value("down").run()

@@ -379,7 +379,7 @@ def test_a_study_outlives_the_prices_of_its_symbol(
     assert "of **ZZZ** on **the whole range**" in words(app)
     assert [one.proto for one in app.get("vega_lite_chart")]
     assert "cannot be simulated again: There are no 1d prices of ZZZ" in app.error[0].value
-    assert any("no 1d prices of ZZZ" in caption.value for caption in app.sidebar.caption)
+    assert any("no 1d prices of ZZZ" in text.value for text in app.sidebar.markdown)
     assert "Not run yet" not in words(app)
     app.multiselect(key="optimize.symbols").set_value(["KO"]).run()
     assert "Not run yet" in words(app)

@@ -397,8 +397,10 @@ BY_COLOUR = "luminance(scale('color', datum.value)) > 0.36 ? '#0F172A' : '#FFFFF
 """Ink that is readable on the cell it stands on, in either theme."""
 
 
-def bands() -> alt.Scale:
-    return alt.Scale(paddingInner=0.0, paddingOuter=0.0)
+def bands(values: list[str] | None = None) -> alt.Scale:
+    """Cells side by side. values: those that have a place whether a cell has it or not; None for
+    those of the cells."""
+    return alt.Scale(paddingInner=0.0, paddingOuter=0.0, domain=values or alt.Undefined)
 
 
 def is_number(column: pd.Series) -> bool:

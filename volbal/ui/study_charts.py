@@ -118,8 +118,9 @@ def heatmap(
     axis = alt.Axis(
         labelAngle=0, labelOverlap=True, labelFlush=False, domain=False, ticks=False, grid=False
     )
-    x = alt.X("x:O", sort=list(x_axis.order), title=x_axis.title, axis=axis, scale=bands())
-    y = alt.Y("y:O", sort=list(y_axis.order)[::-1], title=y_axis.title, axis=axis, scale=bands())
+    columns, rows = list(x_axis.order), list(y_axis.order)[::-1]
+    x = alt.X("x:O", sort=columns, title=x_axis.title, axis=axis, scale=bands(columns))
+    y = alt.Y("y:O", sort=rows, title=y_axis.title, axis=axis, scale=bands(rows))
     told = _told(hints)
     shown, others = cells[cells["kind"] == "shown"], cells[cells["kind"] != "shown"]
     scale = colour_scale(metric, _competing(shown)["value"])
@@ -398,10 +399,10 @@ LYING: Final[Option] = {
 """Where the axes stand in a wide window, and where they lie in a narrow one."""
 
 
-def parallel(rows: pd.DataFrame, scales: Sequence[Scale], coloured: Scale) -> Option:
+def parallel(rows: pd.DataFrame, scales: Sequence[Scale], coloured: Scale, paper: str) -> Option:
     """Every row a line across the scales, coloured from orange to blue by `coloured`.
 
-    Dragging along a scale keeps the lines that cross it there.
+    Dragging along a scale keeps the lines that cross it there. paper: the colour behind the chart.
     """
     columns = [scale.column for scale in scales]
     values = rows[columns].astype(object).where(rows[columns].notna(), None).to_numpy().tolist()
@@ -417,14 +418,24 @@ def parallel(rows: pd.DataFrame, scales: Sequence[Scale], coloured: Scale) -> Op
                 "nameTruncate": {"maxWidth": 110},
                 "nameTextStyle": {"color": LABEL, "fontSize": 11},
                 "axisLine": {"lineStyle": {"color": FAINT}},
-                "axisLabel": {"color": LABEL, "fontSize": 10, "hideOverlap": True},
+                "axisLabel": {
+                    "color": LABEL,
+                    "fontSize": 11,
+                    "hideOverlap": True,
+                    # The lines cross them.
+                    "textBorderColor": paper,
+                    "textBorderWidth": 4,
+                },
                 "axisTick": {"show": False},
                 "z": 3,
             },
         },
         "media": [
-            {"query": {"maxWidth": NARROW}, "option": {"parallel": LYING}},
-            {"option": {"parallel": UPRIGHT}},
+            {
+                "query": {"maxWidth": NARROW},
+                "option": {"parallel": LYING, "parallelAxis": [{"splitNumber": 3}] * len(scales)},
+            },
+            {"option": {"parallel": UPRIGHT, "parallelAxis": [{"splitNumber": 5}] * len(scales)}},
         ],
         "parallelAxis": [_upright(place, scale) for place, scale in enumerate(scales)],
         "visualMap": {

@@ -176,7 +176,9 @@ def _goal(page: str, metric: str) -> Goal:
     natural = METRIC[metric].direction
     if direction is None:
         label = METRIC[metric].label
-        raise InvalidInput("goals", f"{label} has no direction of its own", "choose ↑ more or ↓ less")
+        raise InvalidInput(
+            "goals", f"{label} has no direction of its own", "choose ↑ more or ↓ less"
+        )
     weight = recalled(page, f"{metric}.weight")
     return Goal(metric, float(weight), None if direction == natural else direction)
 

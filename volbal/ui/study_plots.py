@@ -34,6 +34,9 @@ from volbal.ui.study_words import within
 TRADE_OFFS: Final = "trade-offs"
 DIRECTED: Final = tuple(metric.name for metric in METRICS if metric.direction)
 MOST_LINES: Final = 1_000
+PAPER: Final = {"light": "#FFFFFF", "dark": "#0E1420"}
+"""The page's background by theme, as .streamlit/config.toml has it."""
+
 MOST_AXES: Final = 10
 """Upright axes that can be told apart."""
 
@@ -162,7 +165,7 @@ def draw_parallel(looked: Looked) -> None:
     frame = pd.DataFrame({name: _measured(looked, name, rows[name]) for name in columns})
     scales = [_scale(looked, name) for name in columns]
     st.echarts_chart(
-        study_charts.parallel(frame, scales, scales[-1]),
+        study_charts.parallel(frame, scales, scales[-1], PAPER[st.context.theme.type or "light"]),
         height=470,
         key=f"{looked.page}-parallel-{looked.study_id}",
         alt=f"{len(rows):,} cells, each a line over {_listed([one.title for one in scales])}",

@@ -31,9 +31,6 @@ from volbal.ui.study_words import within
 ROWS: Final = 15
 """Rows of a page."""
 
-WORD: Final = 8
-"""Letters beyond which a column is as wide as its longest text."""
-
 ELEMENT: Final = "table"
 STATUSES: Final[tuple[Status, ...]] = ("feasible", "rejected", "unranked", "invalid")
 ORDERS: Final[Mapping[str, bool | None]] = {
@@ -261,10 +258,12 @@ def _show(looked: Looked, rows: pd.DataFrame, columns: list[str], chosen: int | 
     }
     config["rank"] = st.column_config.TextColumn("Rank", alignment="right", pinned=True, width=60)
     for name in ("status", *looked.parameters):
-        longest = max(map(len, frame[name]))
-        if longest > WORD:  # else as wide as its title
-            title = _title(looked, name) if name in looked.parameters else "Status"
-            config[name] = st.column_config.TextColumn(title, width=24 + 7 * longest)
+        title = _title(looked, name) if name in looked.parameters else "Status"
+        longest = max(map(len, (title, *frame[name])))
+        right = name in looked.parameters and looked.parameters[name].numeric
+        config[name] = st.column_config.TextColumn(
+            title, alignment="right" if right else "left", width=24 + 7 * longest
+        )
     tables.show(
         frame,
         key,

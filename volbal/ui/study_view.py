@@ -49,7 +49,7 @@ def draw(database: Database, study: Study, view: View, page: str) -> None:
     panel = _panel_input(looked)
     chosen, cell = _cell(looked, counts)
     best = chosen is None
-    if panel in WIDE:
+    if panel in WIDE or cell is None:
         _draw_panel(looked, counts, panel, chosen, cell)
         outcome = study_cell.draw(looked, cell, best, columns=4) if cell else None
     else:
@@ -119,13 +119,13 @@ def ranking_text(looked: Looked, counts: Counts) -> str:
     so_far = ""
     if counts.stored < counts.total:
         so_far = f"So far {counts.stored:,} of {counts.total:,} cells. "
+    told = f"{so_far}Ranked by {_goals_text(looked)} of **{of} on **{part}**"
+    if counts.peak is None:
+        return f"{told}."
     standing = f"{counts.feasible:,} are feasible"
     if looked.constraints:
         standing = rejected_text(looked, counts)
-    return (
-        f"{so_far}Ranked by {_goals_text(looked)} of **{of} on **{part}**; best is the "
-        f"cell whose neighbours are good too. {standing}."
-    )
+    return f"{told}; best is the cell whose neighbours are good too. {standing}."
 
 
 def _goals_text(looked: Looked) -> str:
@@ -144,14 +144,17 @@ def unranked_text(looked: Looked, counts: Counts) -> str:
     if not counts.rejected:
         return "**No cell is ranked**: a goal is undefined for each. Rank by another metric."
     reach = kept(looked, _reached)
-    told = ". ".join(
-        f"{METRIC[name].label} lies between {metric_text(METRIC[name], low)} and "
-        f"{metric_text(METRIC[name], high)} here"
+    failing = {one.metric for one in looked.constraints if counts.rejected_by[str(one)]}
+    told = ", ".join(
+        f"{within(METRIC[name].label)} from {metric_text(METRIC[name], low)} to "
+        f"{metric_text(METRIC[name], high)}"
         for name, (low, high) in reach.items()
+        if name in failing
     )
     return (
-        f"**No cell is left to rank**: {rejected_text(looked, counts)}. {told}. Loosen or remove a "
-        "constraint in the form; nothing is run again for it."
+        f"**No cell is left to rank**: {rejected_text(looked, counts)}. "
+        f"{f'The cells have {told}. ' if told else ''}Loosen or remove a constraint in the form; "
+        "nothing is run again for it."
     )
 
 
