@@ -148,6 +148,8 @@ def test_what_ranked_what_on_which_range_is_said(
 def test_the_map_shows_every_pair_with_the_values_of_the_study(database: running.Database) -> None:
     shown = Shown("excess_return", "min_stock_share", "trigger_threshold", (), "median")
     seen = study_heatmap.picture(looked(database, TWO), shown)
+    broken = seen.cells.loc[seen.cells["kind"] == "invalid", "Status"]
+    assert set(broken) == {"invalid: min stock share is not below max stock share"}
     found = study_results.heatmap(
         database, TWO, "min_stock_share", "trigger_threshold", "excess_return", aggregate="median"
     ).cells
@@ -227,7 +229,7 @@ def test_where_every_cell_is_rejected_it_says_by_what_and_how_far_the_cells_reac
                  (rows["max_drawdown"].min(), rows["max_drawdown"].max()))  # fmt: skip
     told = words(app)
     assert "60 of 60 rejected: 60 by maximum drawdown at least -0.1 %." in told
-    assert f"Maximum drawdown lies between {low} and {high} here." in told
+    assert f"The cells have maximum drawdown from {low} to {high}." in told
     assert "none has a score" in told
 
 
@@ -338,6 +340,9 @@ def test_slices_lead_from_the_chosen_cell_along_each_parameter(
     told = [one.proto.alt for one in app.get("vega_lite_chart")]
     names = ("trigger threshold", "min stock share", "auto rebalance")
     assert [any(f"by {name} alone" in one for one in told) for name in names] == [True] * 3
+    spec = json.loads(app.get("vega_lite_chart")[1].proto.spec)  # 0.8 is no min stock share
+    assert [layer["mark"]["type"] for layer in spec["layer"]].count("rule") == 1
+    assert "dashed: breaks a bound" in words(app)
 
 
 def test_a_split_study_ranks_on_its_select_part_and_opens_its_vault_once(
@@ -354,6 +359,12 @@ def test_a_split_study_ranks_on_its_select_part_and_opens_its_vault_once(
     assert opened_for is not None
     assert opened_for.cell_id == 7
     assert f"Opened {opened_for.opened_at:%Y-%m-%d}" in words(app)
+    searched = study_results.cell(database, PARTS, 7).metrics
+    goal, said = METRIC["excess_return"], opened_for.metrics["KO"]
+    both = [metric_text(goal, values["excess_return"]) for values in (searched, said)]
+    first = app.dataframe[1].value.iloc[0].tolist()
+    assert first == ["Excess return ↑", *both]
+    assert f"excess return **{both[1]}** in the vault, {both[0]} on the search part" in words(app)
     assert not [one for one in app.button if one.key == "optimize-vault"]
 
 
@@ -367,7 +378,10 @@ def test_a_cell_whose_prices_have_changed_keeps_its_figures_without_a_simulation
         )
     app = open_study(ONE, cell=2)
     assert "cannot be simulated again" in app.error[0].value
-    metrics = app.dataframe[0].value.set_index("Metric")["Value"]
+    assert not app.dataframe  # it is drawn where it is opened
+    app.session_state["optimize-all-metrics"] = True
+    app.run()
+    metrics = table(app).set_index("Metric")["Value"]
     told = study_results.cell(database, ONE, 2).metrics["cagr"]
     assert metrics["Annual return (CAGR) ↑"] == metric_text(METRIC["cagr"], told)
 

@@ -47,9 +47,19 @@ def draw(looked: Looked, cell: CellResult, best: bool, columns: int = 2) -> Simu
             help="Make this policy that of an open position; you see what changes first.",
         ):
             _apply_to_position(looked, cell)
-    with st.expander("All metrics of this cell"):
-        _show_metrics(looked, cell)
+    _draw_metrics(looked, cell)
     return outcome
+
+
+@st.fragment
+def _draw_metrics(looked: Looked, cell: CellResult) -> None:
+    """The table is drawn where it is opened: no page has to wait for it."""
+    expander = st.expander(
+        "All metrics of this cell", key=f"{looked.page}-all-metrics", on_change="rerun"
+    )
+    if expander.open:
+        with expander:
+            _show_metrics(looked, cell)
 
 
 def _show_simulation(looked: Looked, cell_id: int, columns: int) -> Simulation | None:
