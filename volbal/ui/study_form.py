@@ -285,7 +285,7 @@ def _range_inputs(page: str, name: str) -> None:
             label,
             key=f"{page}.{name}.{end}",
             step=field.step,
-            format="%.6g",
+            format="%.15g",
             help=f"{label} of {field.label.lower()}. Example: {example}.",
         )
 
