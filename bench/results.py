@@ -15,12 +15,15 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from volbal.domain.study_states import Step
-from volbal.engine.goals import Constraint, Goal
+from volbal.engine.goals import Constraint, Goal, pareto_front
 from volbal.engine.grid import Parameter
+from volbal.engine.paths import Floats
 from volbal.services import studies, study_results, study_runner
 from volbal.services.research import Setup
 from volbal.services.study_request import StudyRequest
@@ -101,11 +104,19 @@ def ask(database: Database, study_id: int) -> None:
     told("heatmap, held", lambda: study_results.heatmap(*given, *axes, "cagr", fixed=held))
     told("Pareto front of 2", lambda: study_results.pareto(*given))
     told("Pareto front of 3", lambda: study_results.pareto(*given, OTHER))
+    told("front of 50,000 on a sphere", lambda: pareto_front(sphere(50_000, 4)))
     told("slices", lambda: study_results.slices(*given, 500_000, "cagr"))
     told("parallel coordinates", lambda: study_results.parallel_sample(*given))
     told("comparison", lambda: study_results.compare(database, (study_id, study_id)))
     told("export parquet", lambda: study_results.export(*given, "parquet"))
     told("export csv", lambda: study_results.export(*given, "csv"))
+
+
+def sphere(count: int, goals: int) -> Floats:
+    """Points of which none beats another: the worst that a front can be asked of."""
+    away = np.abs(np.random.default_rng(0).standard_normal((count, goals)))
+    points: Floats = away / np.linalg.norm(away, axis=1, keepdims=True)
+    return points
 
 
 if __name__ == "__main__":

@@ -364,7 +364,7 @@ def test_a_split_study_ranks_on_its_select_part_and_opens_its_vault_once(
     both = [metric_text(goal, values["excess_return"]) for values in (searched, said)]
     first = app.dataframe[1].value.iloc[0].tolist()
     assert first == ["Excess return ↑", *both]
-    assert f"excess return **{both[1]}** in the vault, {both[0]} on the search part" in words(app)
+    assert f"Excess return **{both[1]}** in the vault, {both[0]} on the search part" in words(app)
     assert not [one for one in app.button if one.key == "optimize-vault"]
 
 

@@ -24,7 +24,6 @@ from volbal.ui.study_shared import (
     key_of,
     label,
 )
-from volbal.ui.study_words import within
 
 ELEMENT: Final = "selection"
 MOMENT: Final = "%Y-%m-%d %H:%M UTC"
@@ -37,8 +36,8 @@ def draw(looked: Looked, cell: CellResult | None) -> None:
         _draw_vault(looked, cell)
     st.markdown("**What the cells are of**")
     tried = (
-        f"{one}: {cells:,} cells have ever been tried on it, by deleted studies, too. A study that "
-        "asks for the same cells of the same prices once more adds none."
+        f"{one}: {cells:,} cells have ever been tried on it, by deleted studies, too. What a "
+        "stored study has tried on the same prices is not counted again."
         for one, cells in trials(looked)
     )
     told = (*looked.study.evidence, *tried)
@@ -175,7 +174,7 @@ def _show_vault(looked: Looked, opened: Vault) -> None:
     )
     parts: dict[str, Mapping[str, float]] = {}
     for symbol, metrics in opened.metrics.items():
-        head = f"{symbol}, " if len(opened.metrics) > 1 else ""
+        head = f"{symbol}: " if len(opened.metrics) > 1 else ""
         searched = kept(looked, _searched, opened.cell_id, symbol)
         parts |= {f"{head}search part": searched, f"{head}vault": metrics}
         st.markdown(f"{plain(head)}{_promised_text(looked, searched, metrics)}")
@@ -211,7 +210,7 @@ def _searched(looked: Looked, cell_id: int, symbol: str) -> Mapping[str, float]:
 def _promised_text(looked: Looked, searched: Mapping[str, float], said: Mapping[str, float]) -> str:
     """The goals in the vault, beside what the search part had promised."""
     return " · ".join(
-        f"{within(METRIC[goal.metric].label)} "
+        f"{METRIC[goal.metric].label} "
         f"**{metric_text(METRIC[goal.metric], said[goal.metric])}** in the vault, "
         f"{metric_text(METRIC[goal.metric], searched[goal.metric])} on the search part"
         for goal in looked.goals
