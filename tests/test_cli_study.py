@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 
 from volbal.cli import main
 from volbal.services.study_commands import toml_lines
-from volbal.services.study_request import request_from_toml
+from volbal.services.study_request import NAMES, request_from_toml
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0
@@ -98,8 +99,10 @@ def test_a_study_is_listed_and_shown(run: Run) -> None:
 def test_what_is_shown_of_a_configuration_can_be_run(run: Run) -> None:
     shown = run("study", "show", "1")[1].split("\n\n")[1]
     assert request_from_toml(shown) == request_from_toml(SMALL)
-    example = request_from_toml((ROOT / "docs" / "study.toml").read_text(encoding="utf-8"))
+    text = (ROOT / "docs" / "study.toml").read_text(encoding="utf-8")
+    example = request_from_toml(text)
     assert request_from_toml("\n".join(toml_lines(example))) == example
+    assert set(tomllib.loads(text)) == set(NAMES)  # it names every setting
 
 
 def test_json_has_the_numbers_of_every_cell_asked_for(run: Run) -> None:

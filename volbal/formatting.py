@@ -1,6 +1,7 @@
 """Numbers to text. The only place where percent exists; ratios are fractions everywhere else."""
 
 import math
+from decimal import Decimal
 
 import pandas as pd
 
@@ -81,4 +82,9 @@ def value_text(value: float | bool | str) -> str:
     """A parameter's value as short as it stays exact."""
     if isinstance(value, bool | str):
         return str(value).lower()
+    return f"{Decimal(repr(float(value))).normalize():f}"
+
+
+def figure_text(value: float) -> str:
+    """What was computed, without the digits that rounding left behind."""
     return f"{value:.10g}"

@@ -13,7 +13,7 @@ from streamlit.testing.v1.element_tree import Button
 
 from volbal.domain.study_states import Step
 from volbal.engine.goals import Constraint, Goal
-from volbal.engine.grid import exact_range
+from volbal.engine.grid import Parameter, exact_range
 from volbal.engine.metrics import METRIC
 from volbal.formatting import metric_text
 from volbal.services import running, studies, study_life, study_results, study_runner
@@ -241,6 +241,34 @@ def test_a_short_symbol_moves_the_dates_only_while_it_is_chosen(open_page) -> No
     app.multiselect(key="optimize.symbols").set_value(["AAPL", "KO"]).run()
     app.multiselect(key="optimize.symbols").set_value(["AAPL"]).run()
     assert app.date_input(key="optimize.end").value == date(2016, 3, 31)
+
+
+def test_a_study_of_many_parameters_and_exact_values_opens_as_it_is(open_page) -> None:
+    names = ("trigger_up", "trigger_down", "min_stock_share", "cash_rate", "slippage")
+    others = ("commission_rate", "commission_min", "min_notional")
+    wide = replace(
+        SMALL,
+        parameters=(
+            *(Parameter(name, (0.0123456789012, 0.3333333333333333)) for name in names),
+            *(exact_range(name, "0.0123456789012", "0.0323456789012", "0.01") for name in others),
+            exact_range("rebalance_ratio", "0.00000123", "0.00000323", "0.000001"),
+        ),
+    )
+    app = open_page("optimize", {"study": str(stopped(wide))})
+    assert not app.exception
+    assert "Not run yet" not in words(app)
+    assert "2 values: 0.0123456789012, 0.3333333333333333" in words(app)
+
+
+def test_a_goal_without_a_direction_of_its_own_waits_for_one(open_page) -> None:
+    app = open_page("optimize")
+    app.multiselect(key="optimize.goals").set_value(["fill_count"]).run()
+    beside = " ".join(text.value for text in app.sidebar.markdown)
+    assert "Fills has no direction of its own; choose" in beside
+    assert app.button(key=GO).disabled
+    app.button_group(key="optimize.fill_count.direction").set_value("down").run()
+    assert "ranked by fills ↓" in words(app)
+    assert not app.button(key=GO).disabled
 
 
 def test_a_constraint_waits_for_its_number(open_page) -> None:

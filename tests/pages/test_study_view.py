@@ -23,7 +23,16 @@ from volbal.engine.goals import Constraint, Goal
 from volbal.engine.grid import Parameter, exact_range
 from volbal.engine.metrics import METRIC
 from volbal.formatting import metric_text
-from volbal.services import positions, running, studies, study_results, study_runner
+from volbal.services import (
+    market_data,
+    positions,
+    price_import,
+    running,
+    settings,
+    studies,
+    study_results,
+    study_runner,
+)
 from volbal.services.research import Setup
 from volbal.services.study_request import StudyRequest
 from volbal.services.study_results import View
@@ -59,19 +68,23 @@ SPLIT = StudyRequest(
     setup=SHORT,
     split=True,
 )
-TWO, ONE, PARTS = 1, 2, 3
-"""Their numbers."""
+OWN = replace(LINE, symbols=("ZZZ",), setup=Setup())
+TWO, ONE, PARTS, GONE = 1, 2, 3, 4
+"""Their numbers; the prices of the last one are deleted."""
 
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Records with the three studies completed and a position."""
+    """Records with the studies completed and a position."""
     path = tmp_path_factory.mktemp("studies") / "volbal.duckdb"
     with opened(path) as database:
-        for request in (WIDE, LINE, SPLIT):
+        file = b"Date,Close\n2020-01-02,10\n2020-01-03,11\n2020-01-06,9\n"
+        price_import.save(database, price_import.preview(database, "zzz.csv", file, "ZZZ"), NOW)
+        for request in (WIDE, LINE, SPLIT, OWN):
             study_id = studies.create(database, request, NOW).study_id
             studies.take(database, study_id, Step.START, NOW)
             study_runner.work(database, study_id, workers=1)
+        market_data.delete(database, "ZZZ")
         positions.open_position(database, "KO", quantity=100, cash=10_000, now=NOW)
     return path
 
@@ -291,7 +304,7 @@ def test_two_symbols_are_pooled_or_looked_at_one_by_one(
     open_study: Callable[..., AppTest], database: running.Database
 ) -> None:
     app = open_study(TWO, cell=30)
-    assert "**the means over 2 symbols**" in words(app)
+    assert "of **2 symbols** (the mean of the scores on each) on" in words(app)
     simulated = app.selectbox(key="optimize.simulated")
     on_ko = figure(app, "Total return")
     simulated.set_value("AAPL").run()
@@ -373,18 +386,39 @@ def test_a_cell_whose_prices_have_changed_keeps_its_figures_without_a_simulation
     assert metrics["Annual return (CAGR) ↑"] == metric_text(METRIC["cagr"], told)
 
 
+def test_a_study_outlives_the_prices_of_its_symbol(
+    open_study: Callable[..., AppTest], open_page: Any
+) -> None:
+    app = open_study(GONE)
+    assert "of **ZZZ** on **the whole range**" in words(app)
+    assert [one.proto for one in app.get("vega_lite_chart")]
+    assert "cannot be simulated again: There are no 1d prices of ZZZ" in app.error[0].value
+    assert any("no 1d prices of ZZZ" in text.value for text in app.sidebar.markdown)
+    assert "Not run yet" not in words(app)
+    app.multiselect(key="optimize.symbols").set_value(["KO"]).run()
+    assert "Not run yet" in words(app)
+    chosen = open_page("studies", {"ids": str(GONE)})
+    chosen.button(key=f"studies-Run again-{GONE}-completed").click().run()
+    assert not chosen.exception
+    assert "There are no 1d prices of ZZZ" in chosen.error[0].value
+
+
 def test_a_policy_is_applied_to_a_position_after_its_differences_were_shown(
     open_study: Callable[..., AppTest], database: running.Database
 ) -> None:
+    settings.configure(database, 1, {"after_hours": True}, by="user", now=NOW)
     app = open_study(PARTS, cell=7)
     app.button(key="optimize-apply").click().run()
     assert "What changes" in words(app)
     # Cell 7 is the second threshold and the third ratio.
     before = app.table[0].value.set_index("Setting")["After"].to_dict()
     assert (before["Trigger up (sell)"], before["Rebalance ratio"]) == ("0.02", "1.5")
+    assert "After hours" not in before  # no study asks it: it stays
     app.button(key="optimize-confirm").click().run()
     policy = positions.find_position(database, 1).configuration.policy
-    assert policy == Policy(trigger_up=0.02, trigger_down=0.02, rebalance_ratio=1.5)
+    assert policy == Policy(
+        trigger_up=0.02, trigger_down=0.02, rebalance_ratio=1.5, after_hours=True
+    )
     assert "KO #1 has this policy now" in words(app)
     assert any(one.proto.query_string == "id=1" for one in app.get("page_link"))
 

@@ -12,6 +12,7 @@ from volbal.engine.bounds import EVERY_BOUND
 from volbal.engine.goals import Goal
 from volbal.engine.grid import Parameter, evaluate, exact_range
 from volbal.engine.metrics import METRICS
+from volbal.errors import InvalidInput
 from volbal.services import studies, study_prices, study_runner
 from volbal.services.research import Setup
 from volbal.services.study_request import StudyRequest
@@ -90,6 +91,20 @@ def test_invalid_cells_are_counted_by_the_first_bound_they_break(database: Datab
     told = [(EVERY_BOUND[place].fields[0], count) for place, count in found.broken]
     assert told == [("trigger_down", 8), ("min_stock_share", 4)]
     assert (found.valid, found.invalid) == (12, 12)
+
+
+def test_a_split_of_symbols_of_unequal_ranges_is_cut_from_what_all_have(
+    database: Database,
+) -> None:
+    request = replace(REQUEST, symbols=("AAPL", "KO"), setup=Setup(), split=True)
+    parts = [study_prices.prepared(database, request, part) for part in ("search", "vault")]
+    for symbol in request.symbols:
+        searched, kept = (part[symbol].history for part in parts)
+        # KO has prices from 2012-01-03 to 2014-12-31, AAPL before and after.
+        assert (searched.first_date, kept.last_date) == (date(2012, 1, 3), date(2014, 12, 31))
+    short = replace(request, setup=Setup(start=date(2014, 12, 22)))
+    with pytest.raises(InvalidInput, match="KO 2014-12-22 to 2014-12-31"):
+        studies.estimate(database, short)
 
 
 def test_a_key_makes_one_study_and_a_deleted_one_stays_counted(database: Database) -> None:

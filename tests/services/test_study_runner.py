@@ -109,7 +109,7 @@ def test_a_study_whose_process_is_silent_is_interrupted_and_can_be_resumed(
     study_id, now = draft(database), datetime.now(UTC)
     taken_elsewhere(database, study_id, now)
     assert state(database, study_id) is StudyState.RUNNING
-    with pytest.raises(StudyRunning):
+    with pytest.raises(StudyRunning, match="with Ctrl-C where a command does"):
         studies.take(database, study_id, Step.RESUME, now)
     taken_elsewhere(database, study_id, now - study_life.SILENCE - timedelta(seconds=1))
     assert state(database, study_id) is StudyState.INTERRUPTED

@@ -320,7 +320,7 @@ class StudyAnswer(BaseModel):
     end_date: str | None = Field(description="null: to the last price there is")
     parameter_ranges: dict[str, SentRange]
     optimization_criteria: SentCriteria
-    max_combinations: int = MOST_CELLS
+    max_combinations: int = 1_000_000
 
     @classmethod
     def of(cls, study: Study, request: Mapping[str, Any]) -> Self:

@@ -68,7 +68,10 @@ class StudyRunning(VolbalError):
     code = "study_running"
 
     def __init__(self, study_id: int, what: str) -> None:
-        super().__init__(f"Study {study_id} is running and cannot be {what}; cancel it first.")
+        super().__init__(
+            f"Study {study_id} is running and cannot be {what}; cancel it first: on the Studies "
+            "page where the app runs it, with Ctrl-C where a command does."
+        )
 
 
 DONE = {

@@ -501,10 +501,9 @@ def knee(points: Floats) -> int:
     """Index of the point of a front where giving up one goal for another stops paying.
 
     points: shape (f, k), f >= 1, more is better. Each column is stretched to 0..1 over the front;
-    the knee lies farthest beyond the plane through the best of each single goal, which is the
-    highest sum; the first of equals.
-    Source: the normal-boundary idea of Das (1999), "On characterizing the 'knee' of the Pareto
-    curve".
+    the knee is the highest sum, the first of equals. Of two goals that is the point farthest beyond
+    the line through the best of each; of more it need not be the one farthest beyond their plane.
+    Source: for two goals Das (1999), "On characterizing the 'knee' of the Pareto curve".
     """
     low, high = points.min(axis=0), points.max(axis=0)
     spread = np.where(high > low, high - low, 1.0)

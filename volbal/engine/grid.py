@@ -29,7 +29,8 @@ MOST_VALUES = 100_000
 """Values of one parameter; more is taken for a slip in the step."""
 
 MOST_CELLS = 10**15
-"""Cells are numbered in 64 bits; a grid of more cells than one wants to run is sampled."""
+"""The number of a cell has 15 digits at most: browsers and spreadsheets keep no more of them. A
+grid of more cells than one wants to run is sampled."""
 
 SWEPT = (*SHORTHANDS, *SWEEPABLE, "ticks")
 """What a parameter may name: a shorthand, a policy field, or the tick model."""
@@ -38,7 +39,7 @@ CATEGORIES: Mapping[str, tuple[str, ...]] = {"sizing": tuple(SIZINGS), "ticks": 
 """The values of parameters that are neither numbers nor booleans."""
 
 BAR_STEPS_PER_CHUNK = 20_000_000
-"""About a quarter of a second of kernel time."""
+"""About a tenth of a second of one core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,10 @@ class Grid:
             raise InvalidInput("parameters", f"{twice} is swept twice", "name each field once")
         if len(self) > MOST_CELLS:
             raise InvalidInput(
-                "parameters", f"{len(self):,} cells", f"at most {MOST_CELLS:,}; widen the steps"
+                "parameters",
+                f"{len(self):,} combinations",
+                f"at most {MOST_CELLS:,}, also for a sample, as each must have a number that "
+                "browsers and spreadsheets hold; widen the steps or sweep fewer parameters",
             )
         if self.ticks not in TICK_MODELS:
             allowed = f"choose from {', '.join(TICK_MODELS)}"

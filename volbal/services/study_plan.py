@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 STEPS_PER_CHUNK = 40_000_000
-"""About a quarter of a second of one core."""
+"""About a fifth of a second of one core."""
 
 MOST_PER_CHUNK = 16_384
 LEAST_PER_CHUNK = 1_024

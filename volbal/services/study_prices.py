@@ -59,8 +59,9 @@ def prepared(
 ) -> dict[str, Prepared]:
     """Every symbol laid out for the replay of one part of the range.
 
-    The parts are cut at the same dates for all symbols, so that no symbol's search has seen
-    another's vault. kept: as in `histories`. Raises PriceUnavailable, InvalidInput.
+    The parts are cut at the same dates for all symbols, of the range that all of them have, so
+    that no symbol's search has seen another's vault. kept: as in `histories`.
+    Raises PriceUnavailable, InvalidInput.
     """
     known = histories(database, request, kept)
     first, last = _dates(known, part)
@@ -81,19 +82,29 @@ def dates(
 def _dates(known: Mapping[str, PriceHistory], part: Part) -> tuple[date | None, date | None]:
     if part == "whole":
         return None, None
+    first = max(history.first_date for history in known.values())
+    last = min(history.last_date for history in known.values())
     days = np.unique(
         np.concatenate(
             [history.bars.index.to_numpy().astype("datetime64[D]") for history in known.values()]
         )
     )
+    days = days[(days >= np.datetime64(first)) & (days <= np.datetime64(last))]
     low, high = (int(cut * len(days)) for cut in CUTS[part])
     if high - low < LEAST_DAYS:
         raise InvalidInput(
             "split",
-            f"{len(days)} dates are too few to split",
+            f"{len(days)} dates are too few to split ({_reach(known)})",
             f"allowed: at least {5 * LEAST_DAYS}, or no split",
         )
     return days[low].item(), days[high - 1].item()
+
+
+def _reach(known: Mapping[str, PriceHistory]) -> str:
+    """From when to when each symbol has prices."""
+    return ", ".join(
+        f"{symbol} {one.first_date} to {one.last_date}" for symbol, one in known.items()
+    )
 
 
 def fingerprint(paths: Paths) -> str:
@@ -157,7 +168,8 @@ def evidence(request: StudyRequest, prices: Mapping[str, Any] | None) -> tuple[s
         for symbol, one in prices.items()
     ]
     if request.split:
-        told.append("Split: search on 60 % of the range, select on 20 %, vault 20 %.")
+        common = " that all symbols have" if len(prices) > 1 else ""
+        told.append(f"Split: search on 60 % of the range{common}, select on 20 %, vault 20 %.")
     else:
         told.append("No vault: every cell has seen the whole range.")
     if request.sampled:

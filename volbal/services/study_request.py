@@ -166,7 +166,7 @@ def range_of(parameter: Parameter) -> tuple[str, str, str] | None:
     if not parameter.numeric or len(parameter.values) < SHORTEST_SERIES:
         return None
     first, second, last = (Decimal(repr(parameter.values[i])) for i in (0, 1, -1))
-    texts = str(first), str(last), str(second - first)
+    texts = str(first), str(last), repr(float(second - first))  # exact also as floats
     if second <= first or exact_range(parameter.name, *texts).values != parameter.values:
         return None
     return texts

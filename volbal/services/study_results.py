@@ -650,16 +650,24 @@ def _summary(database: Database, ranking: Ranking, view: View) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["what", "value"], dtype=object)
 
 
+def policy_for(database: Database, study_id: int, cell_id: int, position: Position) -> Policy:
+    """A cell's policy as a position would have it: what a study never asks (after hours) stays.
+
+    Raises StudyNotFound, InvalidInput where the cell is invalid.
+    """
+    policy = cell_policy(database, study_id, cell_id)
+    return replace(policy, after_hours=position.configuration.policy.after_hours)
+
+
 def apply_to_position(
     database: Database, study_id: int, cell_id: int, position_id: int, now: datetime
 ) -> Position:
-    """Make a cell's policy the position's, as a step of its configuration history. What a study
-    never asks (after hours) stays as the position has it.
+    """Make a cell's policy the position's (see `policy_for`), as a step of its configuration
+    history.
 
     Raises StudyNotFound, PositionNotFound, PositionClosed, InvalidInput.
     """
-    policy = cell_policy(database, study_id, cell_id)
     position = positions.find_position(database, position_id)
-    policy = replace(policy, after_hours=position.configuration.policy.after_hours)
+    policy = policy_for(database, study_id, cell_id, position)
     note = f"cell {cell_id} of study {study_id}"
     return settings.apply_policy(database, position_id, policy, by="user", note=note, now=now)

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from volbal.domain.wording import duration, money, percent, percent_change, price, shares
-from volbal.formatting import UNDEFINED, value_text
+from volbal.formatting import UNDEFINED, figure_text, value_text
 from volbal.market.sessions import EXCHANGE, exchange_date
 from volbal.services.timeline import LogLine, LogPage
 
@@ -145,8 +145,10 @@ def _value(value: object) -> str:
             text = f"{_value(before)} → {_value(after)}"
         case [*several]:
             text = "; ".join(map(_value, several))
-        case bool() | int() | float():
+        case bool():
             text = value_text(value)
+        case int() | float():
+            text = figure_text(value)
         case _:
             text = "" if value is None else str(value)
     return text or UNDEFINED

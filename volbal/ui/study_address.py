@@ -23,8 +23,6 @@ from volbal.ui.address import Query, Question, policy_values, read_question, wri
 from volbal.ui.fields import FIELDS, choices
 from volbal.ui.forms import SOURCE
 
-MOST_PARAMETERS: Final = 8
-
 
 def usual_name(symbols: tuple[str, ...], parameters: tuple[Parameter, ...]) -> str:
     """What a study is called whose user gave it no name."""
@@ -206,11 +204,7 @@ def _read_sweep(query: Query) -> tuple[tuple[Parameter, ...], list[str]]:
     names = [name.removeprefix("sweep.") for name in query if name.startswith("sweep.")]
     parsed = [reader.value(f"sweep.{name}", None, _parameter_of(name)) for name in names]
     found = tuple(parameter for parameter in parsed if parameter is not None)
-    if len(found) > MOST_PARAMETERS:
-        reader.problems.append(
-            f"The link sweeps {len(found)} parameters; the first {MOST_PARAMETERS} are used."
-        )
-    return found[:MOST_PARAMETERS] or EXAMPLE.parameters, reader.problems
+    return found or EXAMPLE.parameters, reader.problems
 
 
 def _read_view(

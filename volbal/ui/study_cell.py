@@ -221,7 +221,7 @@ def _apply_to_position(looked: Looked, cell: CellResult) -> None:
 
 def _preview(looked: Looked, cell: CellResult, position: Position) -> None:
     """What would change, and the button that changes it."""
-    policy = study_results.cell_policy(looked.database, looked.study_id, cell.cell_id)
+    policy = study_results.policy_for(looked.database, looked.study_id, cell.cell_id, position)
     after = replace(position.configuration, policy=policy)
     changes = difference(position.configuration, after)
     if not changes:

@@ -45,7 +45,6 @@ from volbal.ui.forms import (
 )
 from volbal.ui.log import plain
 from volbal.ui.study_address import (
-    MOST_PARAMETERS,
     RUN_NAMES,
     SETUP_NAMES,
     constraint_of,
@@ -175,6 +174,11 @@ def ranking(page: str) -> tuple[tuple[Goal, ...], tuple[Constraint, ...]]:
 def _goal(page: str, metric: str) -> Goal:
     direction = recalled(page, f"{metric}.direction")
     natural = METRIC[metric].direction
+    if direction is None:
+        label = METRIC[metric].label
+        raise InvalidInput(
+            "goals", f"{label} has no direction of its own", "choose ↑ more or ↓ less"
+        )
     weight = recalled(page, f"{metric}.weight")
     return Goal(metric, float(weight), None if direction == natural else direction)
 
@@ -211,8 +215,7 @@ def _sweep_inputs(page: str, idle: Mapping[str, str]) -> None:
         list(FIELDS),
         key=f"{page}.sweep",
         format_func=lambda name: FIELDS[name].label,
-        max_selections=MOST_PARAMETERS,
-        help=f"One to {MOST_PARAMETERS} fields; every combination of their values is simulated. "
+        help="One or several fields; every combination of their values is simulated. "
         "Example: trigger threshold and rebalance ratio.",
     )
     for name in recalled(page, "sweep"):
@@ -282,7 +285,7 @@ def _range_inputs(page: str, name: str) -> None:
             label,
             key=f"{page}.{name}.{end}",
             step=field.step,
-            format="%.6g",
+            format="%.15g",
             help=f"{label} of {field.label.lower()}. Example: {example}.",
         )
 
@@ -305,7 +308,7 @@ def _goal_inputs(page: str) -> None:
     )
     for metric in recalled(page, "goals"):
         told = METRIC[metric]
-        _default(page, {f"{metric}.weight": 1.0, f"{metric}.direction": told.direction or "up"})
+        _default(page, {f"{metric}.weight": 1.0, f"{metric}.direction": told.direction})
         weight, direction = st.columns([2, 3], vertical_alignment="bottom", wrap=False)
         weight.number_input(
             told.label,
@@ -411,7 +414,7 @@ def _constraint_text(page: str, row: int) -> None:
 def _price_inputs(page: str) -> None:
     st.multiselect(
         "Symbols",
-        SOURCE.symbols(),
+        [*SOURCE.symbols(), *_without_prices(page)],
         key=f"{page}.symbols",
         max_selections=MOST_SYMBOLS,
         on_change=_fit_dates,
@@ -419,8 +422,10 @@ def _price_inputs(page: str) -> None:
         help="The same parameters are run on each; ranked by symbol and pooled. Example: AAPL, KO.",
     )
     found = _histories(page)
-    if not found:
+    if not recalled(page, "symbols"):
         st.markdown(":small[:red[:material/error: Choose at least one symbol.]]")
+    for symbol in _without_prices(page):
+        _refusal(partial(SOURCE.history, symbol))
     reach = _reach(page, found)
     st.date_input(
         "Start",
@@ -486,7 +491,15 @@ def _fitted_text(page: str, found: list[PriceHistory]) -> str:
 
 
 def _histories(page: str) -> list[PriceHistory]:
-    return [SOURCE.history(symbol) for symbol in recalled(page, "symbols")]
+    """Of the chosen symbols those that have prices."""
+    known = SOURCE.symbols()
+    return [SOURCE.history(symbol) for symbol in recalled(page, "symbols") if symbol in known]
+
+
+def _without_prices(page: str) -> list[str]:
+    """Of the chosen symbols those whose prices are gone: a study outlives them."""
+    known = SOURCE.symbols()
+    return [symbol for symbol in recalled(page, "symbols") if symbol not in known]
 
 
 def _reach(page: str, found: list[PriceHistory]) -> dict[str, Any]:
@@ -552,9 +565,10 @@ def _run_inputs(page: str) -> Any:
 def _fields_without_effect(page: str) -> dict[str, str]:
     """Fields that cannot change anything in the run that the inputs ask for, with the reason."""
     idle: dict[str, str] = {}
-    symbols = recalled(page, "symbols")
+    found = _histories(page)
     if recalled(page, "ticks") == "close" and "ticks" not in recalled(page, "sweep"):
         idle["max_orders_per_day"] = ONE_TICK_A_DAY
-    if symbols and all(one.dividends.empty for one in _histories(page)):
-        idle["withholding_rate"] = f"cannot matter here: {', '.join(symbols)} paid no dividends."
+    if found and all(one.dividends.empty for one in found):
+        symbols = ", ".join(one.symbol for one in found)
+        idle["withholding_rate"] = f"cannot matter here: {symbols} paid no dividends."
     return idle

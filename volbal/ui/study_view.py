@@ -113,13 +113,13 @@ def _draw_panel(
 
 def ranking_text(looked: Looked, counts: Counts) -> str:
     """What ranked what, in a sentence, and how many cells took part."""
-    many = f"the means over {len(looked.symbols)} symbols"
-    of = plain(looked.symbols[0]) if len(looked.symbols) == 1 else many
+    many = f"{len(looked.symbols)} symbols** (the mean of the scores on each)"
+    of = f"{plain(looked.symbols[0])}**" if len(looked.symbols) == 1 else many
     part = "the search part of the range" if looked.request.split else "the whole range"
     so_far = ""
     if counts.stored < counts.total:
         so_far = f"So far {counts.stored:,} of {counts.total:,} cells. "
-    told = f"{so_far}Ranked by {_goals_text(looked)} of **{of}** on **{part}**"
+    told = f"{so_far}Ranked by {_goals_text(looked)} of **{of} on **{part}**"
     if counts.peak is None:
         return f"{told}."
     standing = f"{counts.feasible:,} are feasible"
