@@ -187,6 +187,13 @@ def calendar_of(exchange: str = NEW_YORK) -> Calendar | None:
         return _loaded[code]
 
 
+def close_of(calendar: Calendar | None, day: date) -> datetime:
+    """When the session `day` closes; 16:00 in New York where `calendar` knows no such session."""
+    if calendar is not None and calendar.knows(day) and calendar.is_session(day):
+        return calendar.hours(day)[1]
+    return datetime.combine(day, SESSION_CLOSES, EXCHANGE)
+
+
 def _load(code: str) -> Calendar:
     import exchange_calendars
 

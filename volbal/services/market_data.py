@@ -18,7 +18,7 @@ from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.market.bundled import BundledPrices
 from volbal.market.inspection import calendar_for, missing_sessions
 from volbal.market.model import DAILY, PriceHistory, as_symbol
-from volbal.market.sessions import EXCHANGE, NEW_YORK, SESSION_CLOSES, Calendar, calendar_of
+from volbal.market.sessions import NEW_YORK, Calendar, calendar_of, close_of
 from volbal.services import price_fetch, price_store
 from volbal.services.price_fetch import Refreshed
 from volbal.storage import records
@@ -227,7 +227,7 @@ def refresh(
             raise InvalidInput(
                 "symbol",
                 f"the {interval} prices of {name} were imported from {series.source}",
-                "delete them first to fetch them from Yahoo",
+                "import a longer file, or delete them first to fetch them from Yahoo",
             )
         if stored is None:
             update = price_fetch.whole(yahoo, name, interval)
@@ -338,9 +338,7 @@ def _stored_close(connection: Connection, symbol: str, now: datetime) -> SeenPri
 def _close(
     symbol: str, price: float, day: date, calendar: Calendar | None, origin: str, now: datetime
 ) -> SeenPrice:
-    made_at = datetime.combine(day, SESSION_CLOSES, EXCHANGE)
-    if calendar is not None and calendar.knows(day) and calendar.is_session(day):
-        made_at = calendar.hours(day)[1]
+    made_at = close_of(calendar, day)
     return SeenPrice(
         symbol,
         from_float(PRICE, price),

@@ -57,6 +57,8 @@ def card(row: Row, now: datetime) -> str:
 
 def _price(row: Row, now: datetime) -> str:
     seen = row.quote
+    if row.trouble:
+        return _block(UNDEFINED if seen is None else price(seen.price), row.trouble)
     if seen is None:
         return _block(UNDEFINED, "No price yet: evaluate at a typed one, or fetch prices")
     age = duration((now - seen.seen_at(now)).total_seconds())
