@@ -56,15 +56,11 @@ def far_anchor(anchor: Decimal, seen: Decimal, age: float) -> list[Doubt]:
     return [Doubt(sentence, {"anchor": float(seen)})]
 
 
-def large_dividend(per_share: Decimal, seen: Decimal | None) -> list[Doubt]:
-    """A dividend that is much beside the last price `seen`; none where no price is known."""
+def large_dividend(per_share: Decimal, seen: Decimal | None) -> str:
+    """How much a dividend is of the last price `seen`; empty where that is not odd, or unknown."""
     if seen is None or per_share <= LARGE_DIVIDEND * seen:
-        return []
-    sentence = (
-        f"A dividend of {price(per_share)} is {percent(per_share / seen, 0)} of the last price, "
-        f"{price(seen)}. Is it right?"
-    )
-    return [Doubt(sentence)]
+        return ""
+    return f"{price(per_share)} is {percent(per_share / seen, 0)} of the last price, {price(seen)}"
 
 
 def _excluded(position: Position, at: Decimal) -> Iterator[Doubt]:

@@ -248,11 +248,15 @@ def watch(stop: threading.Event, now: Callable[[], datetime]) -> None:
     while not stop.is_set():
         try:
             database, moment = running.database(), now()
+            refused = {}
             for symbol in waiting(database, moment):
                 if not stop.is_set() and moment - asked.get(symbol, LONG_AGO) >= ASK_AGAIN:
                     asked[symbol] = moment
-                    _try_to_fetch(database, symbol, moment)
+                    refused[symbol] = _try_to_fetch(database, symbol, moment)
             catch_up_all(database, moment, go_on)
+            for symbol, error in refused.items():
+                if error is not None:
+                    _wait_for_prices(database, symbol, error, moment)
         except VolbalError as error:
             LOG.warning("The autopilots wait. %s", error)
         except _Stopped:
@@ -260,16 +264,17 @@ def watch(stop: threading.Event, now: Callable[[], datetime]) -> None:
         stop.wait(WATCH_SECONDS)
 
 
-def _try_to_fetch(database: Database, symbol: str, now: datetime) -> None:
-    """Raises DatabaseBusy."""
+def _try_to_fetch(database: Database, symbol: str, now: datetime) -> InvalidInput | None:
+    """Returns what will not come right by itself. Raises DatabaseBusy."""
     try:
         fetch(database, symbol, now)
     except DatabaseBusy:
         raise
-    except InvalidInput as error:  # it will not come right by itself
-        _wait_for_prices(database, symbol, error, now)
+    except InvalidInput as error:
+        return error
     except VolbalError as error:
         LOG.warning("No new closes of %s for its autopilot. %s", symbol, error)
+    return None
 
 
 def _wait_for_prices(database: Database, symbol: str, error: InvalidInput, now: datetime) -> None:
