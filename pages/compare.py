@@ -96,8 +96,7 @@ def compare_positions(database: running.Database) -> None:
     if not there:
         st.info("There are no positions yet. Open one in Overview.", icon=":material/add_circle:")
         return
-    shown, start = st.columns([3, 1])
-    names = shown.multiselect(
+    names = st.multiselect(
         "Positions",
         list(there),
         default=list(there)[: min(len(there), 3)],
@@ -106,7 +105,8 @@ def compare_positions(database: running.Database) -> None:
         max_selections=comparison.MOST,
         help="One to four. Returns are time-weighted: money in and out is no profit.",
     )
-    since = start.date_input(
+    st.sidebar.subheader("Dates")
+    since = st.sidebar.date_input(
         "Since",
         None,
         min_value=date(1970, 1, 1),

@@ -110,7 +110,7 @@ def test_a_threshold_of_one_or_more_is_refused_as_no_fraction(ask: Asker, thresh
     body = {"ticker": "X", "order_policy": {"trigger_threshold_pct": threshold}}
     response = ask("POST", "/v1/positions", json=body)
     assert told(response) == (422, "invalid_trigger_threshold_pct")
-    assert "0.03 is 3 %" in response.json()["message"]
+    assert f"{threshold} % is {threshold / 100:g}" in response.json()["message"]
 
 
 def test_a_body_without_its_content_type_is_refused_with_the_one_to_send(ask: Asker) -> None:

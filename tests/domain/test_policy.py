@@ -167,7 +167,8 @@ def test_guardrails_may_leave_the_whole_range_free():
 
 def test_percent_in_place_of_a_fraction_is_refused_with_a_hint():
     for name in ("trigger_up", "max_stock_share", "withholding_rate", "slippage"):
-        assert "0.03 is 3 %" in str(refusal_of(**{name: 3}))
+        assert "3 % is 0.03" in str(refusal_of(**{name: 3}))
+    assert "50 % is 0.5" in str(refusal_of(min_stock_share=50))
 
 
 @pytest.mark.parametrize(

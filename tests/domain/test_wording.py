@@ -34,3 +34,8 @@ def test_ages_are_told_in_their_largest_unit() -> None:
         "1 day",
         "2 days",
     ]
+
+
+def test_a_half_cent_is_written_away_from_zero_as_the_ledger_rounds() -> None:
+    assert wording.money(Decimal("3.125")) == "3.13"
+    assert wording.money(Decimal("-3.125")) == "\N{MINUS SIGN}3.13"

@@ -87,6 +87,7 @@ def test_over_broken_records_it_says_so_and_leaves_the_file(open_page, page: str
     app = open_page(page)
     assert not app.exception
     assert "cannot be opened" in words(app)
+    assert "move it away to begin anew" in words(app)
     assert button(app, "Try again")
     assert records_file().read_bytes() == b"no database" * 1000
 

@@ -101,7 +101,7 @@ def test_a_value_out_of_range_is_one_sentence_and_stays_in_its_input(open_page) 
     app = open_page("simulate")
     app.number_input(key="simulate.trigger_up").set_value(1.5).run()
     assert [error.value for error in app.error] == [
-        "trigger_up: 1.5 is out of range; allowed: in (0, 1) (fractions: 0.03 is 3 %)."
+        "Trigger up (sell): 1.5 is out of range; allowed: in (0, 1) (fractions: 1.5 % is 0.015)."
     ]
     assert not app.exception
     assert not app.metric

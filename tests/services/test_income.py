@@ -268,3 +268,18 @@ def test_an_announcement_is_withdrawn_until_its_ex_date_is_worked_off(database: 
         income.withdraw(database, again, NOW + 2 * DAY)
     assert contents(database) == before
     assert verify.verify(database) == []
+
+
+def test_a_dividend_announced_after_the_split_of_its_ex_date_counts_old_shares(
+    database: Database,
+) -> None:
+    cell = a_cell(database)
+    trading.evaluate(database, cell.position_id, at(100), NOW)
+    positions.split(database, cell.position_id, 2, 1, NOW + 2 * DAY)
+    announced(database, cell.position_id)
+    trading.evaluate(database, cell.position_id, at("49.5"), NOW + 2 * DAY)
+    balance = positions.find_position(database, cell.position_id).balance
+    # as above: 50 · 1 · 0.75, anchor 100 / 2 - 1 / 2; the stock lost 0.5 of 50 and paid 0.375
+    assert (balance.receivable, balance.anchor) == (Decimal("37.5"), Decimal("49.5"))
+    (row,) = overview.overview(database, NOW + 2 * DAY).open
+    assert row.performance.stock == pytest.approx((49.5 + 0.375) / 50 - 1)

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from volbal.domain.ledger import Balance, Entry, Kind, Legs
-from volbal.domain.money import EXACT, MONEY, multiplied, round_to
+from volbal.domain.money import EXACT, MONEY, PRICE, divided, multiplied, round_to
 from volbal.errors import InvalidInput
+
+ONE: Final = Decimal(1)
 
 
 class DividendState(StrEnum):
@@ -71,15 +74,17 @@ def accrual(
     *,
     price: Decimal | None,
     on: date,
+    splits: Decimal = ONE,
 ) -> Entry:
     """What `held` shares of the close before the ex-date will be paid.
 
     The anchor follows the price over the gap if it was set before the ex-date; one that would
-    vanish restarts at `price`. price None: no price is known; such an anchor stays.
+    vanish restarts at `price`. price None: no price is known; such an anchor stays. splits: new
+    shares per share of that close, where a split is in the balance already.
     """
     gross = multiplied(MONEY, held, dividend.per_share)
     withheld = round_to(MONEY, EXACT.multiply(gross, Decimal(repr(withholding_rate))))
-    anchor, anchor_on = _anchor_after(balance, dividend, price, on)
+    anchor, anchor_on = _anchor_after(balance, dividend, price, on, splits)
     return Entry(
         Kind.DIVIDEND_ACCRUAL,
         on,
@@ -103,11 +108,11 @@ def payment(dividend: Dividend, on: date) -> Entry:
 
 
 def _anchor_after(
-    balance: Balance, dividend: Dividend, price: Decimal | None, on: date
+    balance: Balance, dividend: Dividend, price: Decimal | None, on: date, splits: Decimal
 ) -> tuple[Decimal | None, date | None]:
     if balance.anchor is None or balance.anchor_on is None or balance.anchor_on >= dividend.ex_on:
         return None, None
-    lowered = balance.anchor - dividend.per_share
+    lowered = balance.anchor - divided(PRICE, dividend.per_share, splits)
     if lowered > 0:
         return lowered, balance.anchor_on
     return price, None if price is None else on

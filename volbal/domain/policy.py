@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Any
 
 from volbal.domain import rule
+from volbal.domain.wording import as_fraction
 from volbal.errors import InvalidInput
 
 SIZINGS = {
@@ -75,7 +76,7 @@ def _number(name: str, value: object, bounds: Bounds) -> float:
     if not math.isfinite(number):
         raise InvalidInput(name, "not a finite number", allowed)
     if not bounds.contain(number):
-        hint = " (fractions: 0.03 is 3 %)" if bounds.high == 1.0 and number >= 1.0 else ""
+        hint = f" ({as_fraction(number)})" if bounds.high == 1.0 and number >= 1.0 else ""
         raise InvalidInput(name, f"{value} is out of range", allowed + hint)
     return number
 

@@ -1,6 +1,6 @@
 """Numbers as text in the sentences that decisions, events and refusals write about themselves."""
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 MINUS = "−"
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
@@ -13,6 +13,11 @@ Number = float | Decimal
 def percent(ratio: Number, decimals: int = 2) -> str:
     """0.03 as "3.00 %"."""
     return f"{_signed(ratio * 100, f',.{decimals}f')}{THIN_SPACE}%"
+
+
+def as_fraction(typed: float) -> str:
+    """What to type for a number that was meant in percent: "fractions: 50 % is 0.5"."""
+    return f"fractions: {typed:g} % is {typed / 100:g}"
 
 
 def percent_change(ratio: Number, decimals: int = 2) -> str:
@@ -55,8 +60,9 @@ def _at_least(value: Number, fewest: int, most: int) -> str:
 
 
 def _signed(value: Number, spec: str) -> str:
-    """With a real minus sign, and without one for what rounds to zero."""
-    text = format(value, spec)
+    """Halves away from zero, a real minus sign, and none for what rounds to zero."""
+    with localcontext(rounding=ROUND_HALF_UP):
+        text = format(value, spec)
     if not text.startswith("-"):
         return text
     return MINUS + text[1:] if text.strip("-0.,") else text[1:]

@@ -123,7 +123,7 @@ def compare_positions(
                 float(fees),
             )
         )
-        parts[f"{position.ticker} {number}"] = _daily(steps, start)
+        parts[f"{position.ticker} #{number}"] = _daily(steps, start)
     return PositionsCompared(start, sides, _with_drawdowns(parts))
 
 

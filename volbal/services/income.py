@@ -45,12 +45,14 @@ class DividendNotFound(VolbalError):
 class Due:
     """A dividend step whose day has come, as the entry that will record it.
 
-    held: shares at the close before the ex-date; None for a payment.
+    held: shares at the close before the ex-date; None for a payment. splits: new shares per share
+    of that close, by splits in the ledger.
     """
 
     dividend: Dividend
     entry: Entry
     held: Decimal | None = None
+    splits: Decimal = dividends.ONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,20 +262,28 @@ def due(connection: Connection, position: Position, day: Day) -> Iterator[Due]:
 def _accrual_due(
     connection: Connection, position: Position, balance: Balance, dividend: Dividend, day: Day
 ) -> Due:
-    held = records.quantity_before(connection, position.position_id, dividend.ex_on)
+    held, splits = records.held_before(connection, position.position_id, dividend.ex_on)
     rate = position.configuration.policy.withholding_rate
-    entry = dividends.accrual(balance, dividend, held, rate, price=day.price, on=day.on)
-    return Due(dividend, entry, held)
+    entry = dividends.accrual(
+        balance, dividend, held, rate, price=day.price, on=day.on, splits=splits
+    )
+    return Due(dividend, entry, held, splits)
 
 
 def net_per_share(steps: list[Due], position: Position) -> Decimal:
-    """What went ex among `steps` since the position was opened, per share and net of withholding.
+    """What went ex among `steps` since the opening, per share of now and net of withholding.
 
     What had gone ex before is not in the price that it was opened at.
     """
     opened_on = exchange_date(position.opened_at)
-    accrued = [step.dividend for step in steps if step.held is not None]
-    gross = sum((one.per_share for one in accrued if one.ex_on > opened_on), NO_SHARES)
+    gross = sum(
+        (
+            EXACT.divide(step.dividend.per_share, step.splits)
+            for step in steps
+            if step.held is not None and step.dividend.ex_on > opened_on
+        ),
+        NO_SHARES,
+    )
     rate = Decimal(repr(position.configuration.policy.withholding_rate))
     return round_to(PRICE, EXACT.multiply(gross, 1 - rate))
 

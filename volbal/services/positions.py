@@ -130,7 +130,11 @@ def bought(
     amount, share = positive("capital", capital, MONEY), parsed("stock_share", stock_share, SHARES)
     at, lot = positive("price", price, PRICE), not_negative("lot_size", lot_size, SHARES)
     if not 0 <= share <= 1:
-        raise InvalidInput("stock_share", f"{stock_share} is out of range", "allowed: in [0, 1]")
+        raise InvalidInput(
+            "stock_share",
+            f"{stock_share} is out of range",
+            "allowed: in [0, 1] (fractions: 0.5 is 50 %)",
+        )
     quantity = EXACT.divide(EXACT.multiply(amount, share), at)
     fine = quantity.quantize(FINEST_SHARE, ROUND_DOWN, context=EXACT)
     held = whole_lots(quantity, lot) if lot > 0 else round_to(SHARES, fine)

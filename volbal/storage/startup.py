@@ -34,12 +34,15 @@ class DatabaseBusy(VolbalError):
 class DatabaseUnusable(VolbalError):
     """Base of what keeps a file from being opened; it was left untouched."""
 
+    without_backup = ""
+    """What to do where there is no backup to bring back."""
+
     def __init__(self, path: Path, problem: str) -> None:
         last = backup.newest(path)
         hint = (
             f"Newest backup: {last}; `python -m volbal restore {last.name}` brings it back."
             if last
-            else f"There is no backup in {backup.folder_of(path)} yet."
+            else f"There is no backup in {backup.folder_of(path)} yet.{self.without_backup}"
         )
         super().__init__(f"The database {path} {problem}. It was left untouched. {hint}")
 
@@ -48,6 +51,7 @@ class DatabaseDamaged(DatabaseUnusable):
     """The file is not a whole volbal database."""
 
     code = "database_damaged"
+    without_backup = " Put a copy of your own in its place, or move it away to begin anew."
 
 
 class DatabaseTooNew(DatabaseUnusable):

@@ -23,6 +23,7 @@ import streamlit as st
 from volbal.errors import VolbalError
 from volbal.services import running
 from volbal.services.running import Database
+from volbal.ui.fields import refusal
 
 ACTS = "acting"
 LINGERS = 2.0
@@ -54,7 +55,7 @@ def _stop(error: VolbalError) -> None:
         st.error(f"**{BUSY if is_busy else BROKEN}** {error}", icon=":material/lock:")
         st.caption("Simulate works without the records.")
     else:
-        st.error(str(error), icon=":material/error:")
+        st.error(refusal(error), icon=":material/error:")
     st.button("Try again", icon=":material/refresh:", type="primary")
     st.stop()
 
@@ -122,7 +123,7 @@ def act(token: str, does: Callable[..., str], *args: Any) -> None:
             try:
                 acts.done[deed] = does(*args), time.monotonic()
             except VolbalError as error:
-                acts.said.append(_Said("error", str(error), deed))
+                acts.said.append(_Said("error", refusal(error), deed))
                 return
         sentence, _ = acts.done[deed]
         if sentence:

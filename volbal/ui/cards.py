@@ -48,9 +48,9 @@ STYLE = f"""<style>
 
 
 def card(row: Row, now: datetime) -> str:
-    """Everything of `row` but its name and its concerns."""
+    """Everything of `row` but its name and its concerns; with its style, so that nothing jumps."""
     return (
-        f'<div class="vb-card">{_price(row, now)}{_gauge(row)}{_guardrails(row)}'
+        f'<div class="vb-card">{STYLE}{_price(row, now)}{_gauge(row)}{_guardrails(row)}'
         f"{_figures(row)}</div>"
     )
 

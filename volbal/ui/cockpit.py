@@ -64,7 +64,6 @@ def draw(database: Database, position_id: int) -> None:
     """Card, decision, order, tabs."""
     now = acting.now()
     row = overview.row(database, position_id, now)
-    st.html(cards.STYLE)
     with st.container(border=True):
         with st.container(horizontal=True, gap="small"):
             portfolio.badges(row)

@@ -20,6 +20,7 @@ from volbal.services.research import (
 )
 from volbal.ui import charts
 from volbal.ui.address import Question
+from volbal.ui.fields import refusal
 from volbal.ui.forms import SOURCE
 
 STRATEGY = "Strategy"
@@ -37,7 +38,7 @@ def _simulated(asked: Question, revision: int) -> Simulation:
 
 def stop_with(error: VolbalError) -> None:
     """Show a refusal in its own words; the inputs keep their values."""
-    st.error(str(error), icon=":material/error:")
+    st.error(refusal(error), icon=":material/error:")
     st.stop()
 
 

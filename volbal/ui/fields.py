@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from volbal.domain.policy import BOOLEANS, PRESETS, Policy
 from volbal.engine.grid import CATEGORIES, Value
+from volbal.errors import InvalidInput, VolbalError
 from volbal.formatting import percent, value_text
 
 
@@ -163,6 +164,15 @@ def shown_value(value: Value) -> str:
 def parameter_text(values: dict[str, Value]) -> str:
     """Parameter values of a cell in one line."""
     return " · ".join(f"{FIELDS[name].label} {shown_value(v)}" for name, v in values.items())
+
+
+def refusal(error: VolbalError) -> str:
+    """A refusal on screen: the field by its label."""
+    if not isinstance(error, InvalidInput):
+        return str(error)
+    name = error.field
+    label = FIELDS[name].label if name in FIELDS else name.replace("_", " ").capitalize()
+    return f"{label}{error.message.removeprefix(name)}"
 
 
 def policy_sentence(policy: Policy) -> str:

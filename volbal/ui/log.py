@@ -30,11 +30,11 @@ ICONS = {
     "configuration": "tune",
     "split": "call_split",
     "adjustment": "edit",
-    "autopilot": "smart_toy",
     "autopilot_waits": "hourglass_top",
     "opened": "add_circle",
     "closed": "inventory_2",
     "reopened": "unarchive",
+    "autopilot": "smart_toy",
 }
 COLOURS = {"BUY": "blue", "SELL": "orange", "SKIP": "gray", "HOLD": "gray"}
 

@@ -159,7 +159,7 @@ def _preview(database: Database) -> None:
     try:
         position = _draft(database)
     except InvalidInput as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(fields.refusal(error), icon=":material/error:")
         return
     anchor, balance = position.balance.anchor, position.balance
     if anchor is None:

@@ -86,7 +86,6 @@ def draw(database: Database, found: Overview) -> None:
     with st.expander("All positions as a table", icon=":material/table:"):
         rows = (*found.open, *found.archived)
         tables.show(table(rows), "overview-table", alt="Every position in figures", name="overview")
-    st.html(cards.STYLE)
 
 
 def _show_sample(database: Database, is_whole: bool) -> None:

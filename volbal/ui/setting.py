@@ -24,7 +24,7 @@ from volbal.services.overview import Row
 from volbal.services.running import Database
 from volbal.ui import acting, forms, rungs, tables
 from volbal.ui.address import policy_values
-from volbal.ui.fields import FIELDS, shown_value
+from volbal.ui.fields import FIELDS, policy_sentence, refusal, shown_value
 from volbal.ui.forms import recalled, remember
 
 PAGE = "setting"
@@ -85,8 +85,9 @@ def _preview(database: Database, position: Position, now: datetime, step: int) -
     try:
         after = position.configuration.changed({name: recalled(PAGE, name) for name in names})
     except InvalidInput as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(refusal(error), icon=":material/error:")
         return
+    st.caption(policy_sentence(after.policy))
     changes = difference(position.configuration, after)
     if not changes:
         st.caption("Change a field: this side shows what becomes different.")

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from volbal.domain.ledger import LEGS, Balance, Entry, Kind, Legs
+from volbal.domain.money import EXACT
 from volbal.domain.performance import Valuation
 from volbal.storage.records.values import Connection, Row, aware, number, stored
 from volbal.storage.rows import StoredEntry, StoredValuation
@@ -86,17 +87,26 @@ def splits_of(connection: Connection, position_id: int) -> list[tuple[date, Deci
     ).fetchall()
 
 
-def quantity_before(connection: Connection, position_id: int, day: date) -> Decimal:
-    """Shares held at the close before `day`."""
+def held_before(connection: Connection, position_id: int, day: date) -> tuple[Decimal, Decimal]:
+    """Shares held at the close before `day`, and new shares per such share by splits since."""
     row = connection.execute(
         """
-        select coalesce(sum(quantity), 0)
+        select
+            coalesce(sum(quantity) filter (where entry_on < $day), 0),
+            coalesce(
+                list((new_shares, old_shares)) filter (where entry_on >= $day and kind = 'split'),
+                []
+            )
         from entries
-        where position_id = ? and entry_on < ?
+        where position_id = $position
         """,
-        [position_id, day],
+        {"position": position_id, "day": day},
     ).fetchone()
-    return Decimal(row[0]) if row else Decimal(0)
+    held, splits = row or (0, [])
+    ratio = Decimal(1)
+    for new, old in splits:
+        ratio = EXACT.divide(EXACT.multiply(ratio, new), old)
+    return Decimal(held), ratio
 
 
 def insert_valuation(
