@@ -296,7 +296,10 @@ class _Stopped(Exception):
 
 
 def _live_through(connection: Connection, position_id: int, bar: Bar) -> int:
-    """One bar: its actions, the evaluation, its order and fill. Returns the orders filled."""
+    """One bar: its actions, then the evaluation, its order and fill, unless it is passed over.
+
+    Returns the orders filled.
+    """
     autopilot = records.find_autopilot(connection, position_id)
     if autopilot is None or not autopilot.is_on or autopilot.seen_until >= bar.closed_at:
         return 0  # somebody else was quicker, or switched it off
