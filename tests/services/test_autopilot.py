@@ -345,7 +345,9 @@ def test_one_whose_prices_came_from_a_file_says_once_that_it_waits_for_a_longer_
     passes = [moment("2026-01-07") + timedelta(hours=hours) for hours in range(3)]
     watched(passes)
     assert event_types(database, number) == ["opened", "autopilot", "evaluation", "autopilot_waits"]
-    assert "import a longer file" in overview.row(database, number, passes[-1]).waits_for
+    waits_for = overview.row(database, number, passes[-1]).waits_for
+    assert waits_for.startswith("The paper autopilot waits. The 1d prices of ACME were imported")
+    assert "import a longer file" in waits_for
 
 
 def test_an_open_order_before_a_split_stops_it_and_nothing_is_half_done(

@@ -146,8 +146,8 @@ def missed(database: Database, position_id: int, now: datetime) -> list[Bar]:
         return list(bars_after(known(position.ticker), autopilot.seen_until, now))
     except InvalidInput as error:
         raise PriceUnavailable(
-            f"The daily prices of {position.ticker} cannot be used: {error} Import better ones on "
-            "the Data page, or switch the autopilot off."
+            f"The daily prices of {position.ticker} cannot be used: {error.reason} Import better "
+            "ones on the Data page, or switch the autopilot off."
         ) from error
 
 
@@ -288,7 +288,8 @@ def _wait_for_prices(database: Database, symbol: str, error: InvalidInput, now: 
             if one not in waiting and book.position(connection, one).ticker == symbol
         ]
     for position_id in mine:
-        _wait(database, position_id, error.code, str(error), now)
+        why = error.reason[:1].upper() + error.reason[1:]
+        _wait(database, position_id, error.code, why, now)
 
 
 class _Stopped(Exception):

@@ -190,8 +190,8 @@ def _prices(
             seen = market_data.newest(symbol, quotes.get(symbol), closes.get(symbol), now)
         except InvalidInput as error:
             unusable[symbol] = (
-                f"The newest price of {symbol} cannot be used: {error} Delete its prices on the "
-                "Data page, or import better ones."
+                f"The newest price of {symbol} cannot be used: {error.reason} Delete its "
+                "prices on the Data page, or import better ones."
             )
         else:
             if seen is not None:
@@ -234,8 +234,8 @@ def _row(connection: Connection, position: Position, facts: _Facts, now: datetim
         except InvalidInput as error:
             at = "" if quote is None else f" at {price(quote.price)}"
             trouble = trouble or (
-                f"{position.ticker} #{position.position_id} cannot be worked out{at}: {error} "
-                "Look at its price, anchor and dividends."
+                f"{position.ticker} #{position.position_id} cannot be worked out{at}: "
+                f"{error.reason} Look at its price, anchor and dividends."
             )
     return _with_concerns(_bare_row(position, None, None, facts, trouble), now)
 
