@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import streamlit as st
 
+from volbal.domain import sanity
 from volbal.domain.wording import money, price
 from volbal.errors import InvalidInput
 from volbal.market.sessions import exchange_date
@@ -112,14 +113,45 @@ def draw_upcoming(lines: list[DividendLine]) -> None:
             on_click=acting.act,
             args=(f"accrue-{[line.dividend_id for line in late]}", accrue, due),
         )
-    tables.show(
+    picked = tables.pick(
         payouts.table(lines),
         "dividends-upcoming",
         paydays.UPCOMING,
         alt="Announced dividends with what today's shares would be paid",
         name="dividends-upcoming",
-        height="content" if len(lines) <= tables.MANY else 400,
     )
+    chosen = [lines[row] for row in picked]
+    st.button(
+        "Withdraw",
+        icon=":material/event_busy:",
+        disabled=not chosen,
+        help="Tick announcements that are wrong, such as one with another ex-date. Nothing has "
+        "come of them yet; their withdrawal stays in the timeline.",
+        on_click=acting.act,
+        args=(f"withdraw-{[line.dividend_id for line in chosen]}", withdraw, chosen),
+    )
+
+
+def withdraw(lines: list[DividendLine]) -> str:
+    with running.database().lease():
+        for line in lines:
+            income.withdraw(running.database(), line.dividend_id, acting.now())
+    count = "1 announcement is" if len(lines) == 1 else f"{len(lines)} announcements are"
+    return f"{count} withdrawn."
+
+
+def doubt(position_id: int) -> str:
+    """What is odd about the amount in the form, for this position; empty where nothing is."""
+    amount = st.session_state.get("dividends.per_share")
+    if amount is None:
+        return ""
+    position = positions.find_position(running.database(), position_id)
+    return sanity.large_dividend(Decimal(repr(amount)), position.reference_price)
+
+
+def confirmation(position_id: int) -> str:
+    """The key of the box that confirms the amount in the form."""
+    return f"dividends.confirmed-{position_id}-{st.session_state.get('dividends.per_share')}"
 
 
 def announce(named: dict[str, int]) -> str:
@@ -130,6 +162,9 @@ def announce(named: dict[str, int]) -> str:
     position_id = named[state["dividends.position"]]
     position = positions.find_position(running.database(), position_id)
     income.require_held(position, state["dividends.ex_on"])
+    doubted = doubt(position_id)
+    if doubted and not state.get(confirmation(position_id)):
+        raise InvalidInput("per_share", doubted, "tick that you confirm it, and announce it again")
     made = income.announce(
         running.database(),
         position_id,
@@ -193,6 +228,13 @@ def draw_form(named: dict[str, int]) -> None:
             key="dividends.pay_on",
             help="Empty: it is paid when you record it. Example: 2026-12-15.",
         )
+        position_id = named[st.session_state["dividends.position"]]
+        if doubted := doubt(position_id):
+            st.checkbox(
+                "I confirm this amount",
+                key=confirmation(position_id),
+                help=f"{doubted}. Example: a special dividend.",
+            )
         with st.container(horizontal=True):
             st.form_submit_button("Announce", on_click=acting.act, args=(token, announce, named))
             looks = acting.token("look-up")
@@ -208,7 +250,7 @@ def draw_form(named: dict[str, int]) -> None:
             )
     st.caption(
         "Announcing the same again changes nothing; another amount or pay date for the same "
-        "ex-date corrects it."
+        "ex-date corrects it. One with a wrong ex-date is withdrawn above."
     )
 
 

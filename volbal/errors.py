@@ -47,6 +47,11 @@ class InvalidInput(VolbalError):
         self.code = f"invalid_{field}"
         self.message = f"{field}: {problem}; {allowed}."
 
+    @property
+    def reason(self) -> str:
+        """The message without the field, for a sentence that says itself what it is about."""
+        return self.message.removeprefix(f"{self.field}: ")
+
     def __str__(self) -> str:
         return self.message
 

@@ -6,7 +6,7 @@ import pytest
 from domain.test_ladder import NOW, cell
 
 from volbal.domain.position import Position
-from volbal.domain.sanity import Doubt, doubts, far_anchor
+from volbal.domain.sanity import Doubt, doubts, far_anchor, large_dividend
 
 
 def found(position: Position) -> list[Doubt]:
@@ -50,3 +50,9 @@ def test_an_anchor_far_from_the_newest_price_is_doubted_and_that_price_suggested
     assert doubt.fix == {"anchor": 100.0}
     assert far_anchor(Decimal(120), Decimal(100), 0) == []
     assert far_anchor(Decimal(130), Decimal(100), 40 * 86400) == []
+
+
+def test_a_dividend_above_a_tenth_of_the_price_is_odd() -> None:
+    assert large_dividend(Decimal(10), Decimal(100)) == ""
+    assert large_dividend(Decimal(25), Decimal(100)).startswith("25.00 is 25")
+    assert large_dividend(Decimal(25), None) == ""

@@ -16,6 +16,8 @@ def test_negative_numbers_have_a_real_minus_and_zero_has_none() -> None:
 def test_prices_show_cents_and_further_decimals_only_where_there_are_any() -> None:
     assert wording.price(Decimal("97.000000000000")) == "97.00"
     assert wording.price(Decimal("0.1234567")) == "0.123457"
+    assert wording.price(Decimal("0.0000001")) == "0.0000001"
+    assert wording.price(Decimal(0)) == "0.00"
 
 
 def test_whole_shares_have_no_decimals() -> None:

@@ -195,9 +195,12 @@ def test_evaluate_approve_fill_and_nothing_is_doubled(open_page) -> None:
     assert trading.list_orders(running.database(), number)[0].state.value == "filled"
 
 
-def test_a_suspect_price_is_held_until_it_is_confirmed(open_page) -> None:
+def test_a_price_of_0_is_refused_and_a_suspect_one_held_until_it_is_confirmed(open_page) -> None:
     number = a_position()
     app = open_page("position", {"id": str(number)})
+    app.number_input(key="evaluate-1-0-price").set_value(0.0)
+    button(app, "Evaluate").click().run()
+    assert "0.0 is not above 0" in words(app)
     app.number_input(key="evaluate-1-0-price").set_value(40.0)
     button(app, "Evaluate").click().run()
     assert "confirm it to go on" in words(app)

@@ -197,6 +197,26 @@ def test_a_dividend_from_before_the_position_is_refused_by_the_form(open_page) -
     assert len(income.list_dividends(running.database(), 1)) == 1
 
 
+def test_a_large_dividend_is_confirmed_and_a_wrong_one_withdrawn(open_page) -> None:
+    some()
+    app = open_page("dividends")
+    app.number_input(key="dividends.per_share").set_value(25.0)
+    app.date_input(key="dividends.ex_on").set_value(date(2030, 3, 1))
+    app.button[-1].click().run()
+    assert "of the last price" in words(app)
+    assert len(income.list_dividends(running.database(), 1)) == 1
+    next(box for box in app.checkbox if box.label == "I confirm this amount").check()
+    app.button[-1].click().run()
+    assert len(income.list_dividends(running.database(), 1)) == 2
+    app.session_state["dividends-upcoming"] = {"selection": {"rows": [0], "columns": []}}
+    app.run()
+    next(button for button in app.button if button.label == "Withdraw").click().run()
+    assert not app.exception
+    assert "1 announcement is withdrawn." in words(app)
+    (left,) = income.list_dividends(running.database(), 1)
+    assert left.ex_on.year == 2026
+
+
 def test_a_form_without_an_amount_says_what_is_missing(open_page) -> None:
     some()
     app = open_page("dividends")

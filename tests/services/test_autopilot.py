@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -18,10 +19,20 @@ from yahoo_server import YahooServer, serving
 from volbal.domain.configuration import Configuration
 from volbal.domain.dividends import DividendState
 from volbal.domain.policy import Policy
-from volbal.market.model import BASIS, PriceHistory, Provenance
+from volbal.market.model import BASIS, Listing, PriceHistory, Provenance
 from volbal.market.yahoo import YahooPrices, YahooSettings
-from volbal.services import autopilot, income, market_data, positions, trading, verify
+from volbal.services import (
+    autopilot,
+    income,
+    market_data,
+    overview,
+    positions,
+    price_import,
+    trading,
+    verify,
+)
 from volbal.services.autopilot import CaughtUp, bars_after
+from volbal.services.overview import Concern
 from volbal.storage import records
 from volbal.storage.database import Database
 
@@ -47,16 +58,22 @@ def a_pilot(database: Database, symbol: str, price: float, on: str) -> int:
     return made.position_id
 
 
-def series(closes: dict[str, float], splits: dict[str, float] | None = None) -> PriceHistory:
-    """Split-adjusted daily closes of ACME, as a source gives them."""
+def series(
+    closes: dict[str, float],
+    splits: dict[str, float] | None = None,
+    dividends: dict[str, float] | None = None,
+) -> PriceHistory:
+    """Split-adjusted daily closes of ACME, as a source gives them; pay dates are not known."""
     index = pd.DatetimeIndex([pd.Timestamp(day) for day in closes], name="time").as_unit("s")
     bars = pd.DataFrame({"close": list(closes.values())}, index=index)
     dates = pd.DatetimeIndex([pd.Timestamp(day) for day in splits or {}]).as_unit("s")
-    nothing = pd.DatetimeIndex([]).as_unit("s")
+    ex = pd.DatetimeIndex([pd.Timestamp(day) for day in dividends or {}]).as_unit("s")
+    unknown = pd.DatetimeIndex([pd.NaT] * len(ex)).as_unit("s")
+    amounts = list((dividends or {}).values())
     return PriceHistory(
         "ACME",
         bars,
-        pd.DataFrame({"ex_date": nothing, "pay_date": nothing, "amount": []}),
+        pd.DataFrame({"ex_date": ex, "pay_date": unknown, "amount": amounts}),
         pd.DataFrame({"date": dates, "ratio": list((splits or {}).values())}),
         Provenance("test", BASIS, "1d", index[-1].date()),
     )
@@ -203,6 +220,136 @@ def test_a_split_recorded_by_hand_is_not_doubled(
     assert positions.find_position(database, number).balance.quantity == 200
 
 
+@pytest.mark.parametrize("first", ["evaluates", "only sees"])
+def test_missed_splits_and_dividends_outlive_a_look_by_hand(
+    database: Database, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    history = series(
+        {"2026-01-06": 50.0, "2026-01-07": 50.0, "2026-01-08": 49.5, "2026-01-09": 49.5},
+        {"2026-01-07": 2.0},
+        {"2026-01-08": 0.5},
+    )
+    monkeypatch.setattr(market_data, "history", lambda *_: history)
+    number = a_pilot(database, "ACME", 100.0, "2026-01-05")
+    noon = moment("2026-01-09") - timedelta(hours=4)
+    if first == "evaluates":
+        before, made = autopilot.evaluate(database, number, trading.Quote(Decimal(49)), noon)
+        assert (before, made.proposal) == (CaughtUp(3, 0), None)
+        # 2026-01-09 has not closed yet; it comes in its turn.
+        assert autopilot.catch_up(database, number, moment("2026-01-09")) == CaughtUp(1, 0)
+    else:  # as a fill, or a program, does
+        trading.evaluate(database, number, trading.Quote(Decimal(51)), noon)
+        assert autopilot.catch_up(database, number, moment("2026-01-09")) == CaughtUp(4, 0)
+    after = positions.find_position(database, number)
+    # 100 new shares, which are owed 100 · 0.5 · 0.75; the anchor is 100 / 2 − 0.5.
+    assert (after.balance.quantity, after.balance.receivable) == (100, Decimal("37.5"))
+    assert (after.balance.anchor, after.last_price) == (Decimal("49.5"), Decimal("49.5"))
+    told = [one.sentence for one in positions.events(database, number)]
+    passed = [one for one in told if "is passed over: a price of then or later" in one]
+    assert len(passed) == (0 if first == "evaluates" else 3)
+    assert autopilot.missed(database, number, moment("2026-01-09")) == []
+    assert verify.verify(database) == []
+
+
+def test_a_split_recorded_the_evening_before_comes_once_and_no_older_close_is_traded(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 1 for 3: a traded 50 is 150 in the prices, which write the ratio as 0.333333.
+    closes = {"2026-01-06": 150.0, "2026-01-07": 150.0, "2026-01-08": 150.0}
+    history = series(closes, {"2026-01-08": 0.333333})
+    monkeypatch.setattr(market_data, "history", lambda *_: history)
+    number = a_pilot(database, "ACME", 50.0, "2026-01-05")
+    quantity = Decimal(50) / 3
+    positions.split(database, number, 1, 3, moment("2026-01-07") + timedelta(hours=2))
+    assert autopilot.catch_up(database, number, moment("2026-01-08")) == CaughtUp(3, 0)
+    after = positions.find_position(database, number).balance
+    assert (round(after.quantity, 9), after.anchor) == (round(quantity, 9), 150)
+    events = positions.events(database, number)
+    assert [one.type for one in events].count("evaluation") == 1
+    assert sum("split of 2026-01-08 is recorded already" in one.sentence for one in events) == 2
+
+
+def test_a_dividend_without_a_pay_date_counts_as_paid_after_three_weeks_and_says_so(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closes = {"2026-01-06": 100.0, "2026-01-26": 100.0, "2026-01-27": 100.0}
+    history = series(closes, dividends={"2026-01-06": 1.0})
+    monkeypatch.setattr(market_data, "history", lambda *_: history)
+    number = a_pilot(database, "ACME", 100.0, "2026-01-05")
+    autopilot.catch_up(database, number, moment("2026-01-26"))
+    (owed,) = income.list_dividends(database, number)
+    assert (owed.state, owed.pay_on) == (DividendState.ACCRUED, None)
+    autopilot.catch_up(database, number, moment("2026-01-27"))
+    (paid,) = income.list_dividends(database, number)
+    assert paid.state is DividendState.PAID
+    told = [one.sentence for one in reversed(positions.events(database, number))]
+    announced, counted = (one for one in told if "pay date is not known" in one)
+    assert announced.endswith("goes ex on 2026-01-06; its pay date is not known.")
+    assert "counts as paid 21 days after it, an assumption" in counted
+    assert verify.verify(database) == []
+
+
+def test_bars_close_when_their_exchange_did_and_sessions_without_one_are_named(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The Friday after Thanksgiving closes at 13:00 in New York; Monday the 30th has no bar.
+    history = series({"2026-11-25": 100.0, "2026-11-27": 100.0, "2026-12-01": 100.0})
+    monkeypatch.setattr(market_data, "history", lambda *_: history)
+    number = a_pilot(database, "ACME", 100.0, "2026-11-25")
+    early = datetime.fromisoformat("2026-11-27T18:01:00+00:00")
+    assert autopilot.catch_up(database, number, early).bars == 1
+    autopilot.catch_up(database, number, moment("2026-12-01"))
+    told = [
+        one.sentence for one in positions.events(database, number) if "no close" in one.sentence
+    ]
+    assert [one.partition(".")[0] for one in told] == [
+        "The prices have no close of 2026-11-30, 1 session of the exchange"
+    ]
+    london = replace(history, listing=Listing("LSE", "Europe/London", "GBp"))
+    bars = bars_after(london, moment("2026-11-25"), moment("2026-12-01"))
+    # 16:30 in London is 11:30 in New York.
+    assert [one.closed_at.isoformat()[10:] for one in bars] == ["T16:30:00+00:00"] * 2
+
+
+def test_bad_prices_stop_only_their_own_autopilot_and_it_says_once_why(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = series({"2026-01-06": 100.0})
+    bad = series({"2026-01-06": 100.0}, dividends={"2026-01-06": 1e300})
+    monkeypatch.setattr(market_data, "history", lambda _, name: bad if name == "BAD" else good)
+    first, second = (a_pilot(database, name, 100.0, "2026-01-05") for name in ("BAD", "GOOD"))
+    for _ in range(2):
+        found = autopilot.catch_up_all(database, moment("2026-01-06"))
+    assert "daily prices of BAD cannot be used" in found[first].stopped
+    assert event_types(database, first).count("autopilot_waits") == 1
+    assert event_types(database, second).count("evaluation") == 1
+    shown = overview.row(database, first, moment("2026-01-06"))
+    assert Concern.AUTOPILOT_WAITS in shown.concerns
+    assert "Import better ones" in shown.waits_for
+    bad = good
+    autopilot.catch_up(database, first, moment("2026-01-06"))
+    assert not overview.row(database, first, moment("2026-01-06")).waits_for
+    assert "The paper autopilot goes on." in [
+        one.sentence for one in positions.events(database, first)
+    ]
+
+
+def test_one_whose_prices_came_from_a_file_says_once_that_it_waits_for_a_longer_one(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = b"Date,Close\n2026-01-05,100\n2026-01-06,100\n"
+    looked_at = price_import.preview(database, "own.csv", text, "ACME")
+    price_import.save(database, looked_at, moment("2026-01-06"))
+    number = a_pilot(database, "ACME", 100.0, "2026-01-05")
+    monkeypatch.setattr(autopilot.running, "database", lambda: database)
+    passes = [moment("2026-01-07") + timedelta(hours=hours) for hours in range(3)]
+    watched(passes)
+    assert event_types(database, number) == ["opened", "autopilot", "evaluation", "autopilot_waits"]
+    waits_for = overview.row(database, number, passes[-1]).waits_for
+    assert waits_for.startswith("The paper autopilot waits. The 1d prices of ACME were imported")
+    assert "import a longer file" in waits_for
+
+
 def test_an_open_order_before_a_split_stops_it_and_nothing_is_half_done(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +360,13 @@ def test_an_open_order_before_a_split_stops_it_and_nothing_is_half_done(
     done = autopilot.catch_up(database, number, moment("2026-01-08"))
     assert done.bars == 1
     assert "Order 1 is open" in done.stopped
+    assert autopilot.catch_up(database, number, moment("2026-01-08")).stopped
+    assert event_types(database, number).count("autopilot_waits") == 1
+    shown = overview.row(database, number, moment("2026-01-08"))
+    assert (Concern.AUTOPILOT_WAITS in shown.concerns, done.stopped in shown.waits_for) == (
+        True,
+        True,
+    )
     assert positions.find_position(database, number).balance.quantity == 50
     trading.cancel(database, 1, moment("2026-01-07"))
     assert autopilot.catch_up(database, number, moment("2026-01-08")).bars == 1
@@ -258,18 +412,26 @@ def test_a_server_that_ends_stops_it_between_two_bars(
     assert autopilot.catch_up(database, number, moment("2014-06-30")).bars == 82
 
 
-def fetched(moments: list[datetime], server: YahooServer, database: Database) -> list[int]:
-    """What `watch` asked of Yahoo in a pass at each of the moments, in requests."""
-    counts = []
+def watched(moments: list[datetime], after: Callable[[], None] = lambda: None) -> None:
+    """`watch` in a pass at each of the moments, `after` called at the end of each."""
+    done = 0
 
     class Passes(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
-            counts.append(server.asked("/KO"))
-            if len(counts) == len(moments):
+            nonlocal done
+            after()
+            done += 1
+            if done == len(moments):
                 self.set()
             return self.is_set()
 
-    autopilot.watch(Passes(), lambda: moments[len(counts)])
+    autopilot.watch(Passes(), lambda: moments[done])
+
+
+def fetched(moments: list[datetime], server: YahooServer, database: Database) -> list[int]:
+    """What `watch` asked of Yahoo in a pass at each of the moments, in requests."""
+    counts: list[int] = []
+    watched(moments, lambda: counts.append(server.asked("/KO")))
     return [after - before for before, after in itertools.pairwise([0, *counts])]
 
 

@@ -17,6 +17,7 @@ from volbal.services import (
     verify,
 )
 from volbal.services.income import DividendNotFound
+from volbal.storage import records
 from volbal.storage.database import Database
 
 EX = (NOW + 2 * DAY).date()
@@ -224,6 +225,49 @@ def test_a_split_after_the_close_before_an_ex_date_keeps_the_shares_of_that_clos
     # worked off before the split: 50 · 1 · 0.75, anchor (100 - 1) / 2
     assert split.balance.receivable == Decimal("37.5")
     assert split.balance.anchor == Decimal("49.5")
+
+
+def test_a_dividend_that_the_ledger_cannot_hold_is_not_announced(database: Database) -> None:
+    cell = a_cell(database)
+    before = contents(database)
+    # 10,000 is there already, so 50 shares have room for (10¹² − 10,000) / 50.
+    with pytest.raises(InvalidInput, match=r"1000000000000000 on 50 shares .* 19,999,999,800\.00"):
+        announced(database, cell.position_id, 1e15)
+    assert contents(database) == before
+
+
+def test_one_announced_before_that_was_refused_leaves_the_other_amounts_and_can_be_withdrawn(
+    database: Database,
+) -> None:
+    cell = a_cell(database)
+    with database.write() as connection:
+        absurd = records.insert_dividend(connection, cell.position_id, EX, PAY, Decimal(10**15))
+    (line,) = payouts.payouts(database).upcoming
+    assert (line.held, line.gross, line.net) == (50, None, None)
+    with pytest.raises(InvalidInput, match="more than the ledger holds"):
+        trading.evaluate(database, cell.position_id, at(100), NOW + 2 * DAY)
+    income.withdraw(database, absurd, NOW)
+    assert payouts.payouts(database).upcoming == []
+    trading.evaluate(database, cell.position_id, at(100), NOW + 2 * DAY)
+
+
+def test_an_announcement_is_withdrawn_until_its_ex_date_is_worked_off(database: Database) -> None:
+    cell = a_cell(database)
+    wrong = announced(database, cell.position_id)
+    income.withdraw(database, wrong, NOW)
+    assert income.list_dividends(database, cell.position_id) == []
+    told = positions.events(database, cell.position_id)[0]
+    assert told.type == "dividend_withdrawn"
+    assert told.sentence == f"The announcement of 1.00 per share with ex-date {EX} is withdrawn."
+    with pytest.raises(DividendNotFound):
+        income.withdraw(database, wrong, NOW)
+    again = announced(database, cell.position_id)
+    income.accrue(database, cell.position_id, NOW + 2 * DAY)
+    before = contents(database)
+    with pytest.raises(InvalidInput, match="is accrued already"):
+        income.withdraw(database, again, NOW + 2 * DAY)
+    assert contents(database) == before
+    assert verify.verify(database) == []
 
 
 def test_a_dividend_announced_after_the_split_of_its_ex_date_counts_old_shares(

@@ -345,7 +345,7 @@ def test_a_series_from_a_file_is_not_overwritten_by_a_fetch(database, yahoo, clo
     looked_at = price_import.preview(database, "own.csv", b"Date,Close\n2014-12-01,44\n", "KO")
     price_import.save(database, looked_at, clock.now)
     before = rows(database)
-    with pytest.raises(InvalidInput, match=r"imported from file own\.csv; delete them first"):
+    with pytest.raises(InvalidInput, match=r"imported from file own\.csv; import a longer"):
         refresh(database, yahoo, "KO", "1d", clock.now)
     assert rows(database) == before
 

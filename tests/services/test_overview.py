@@ -5,12 +5,14 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from books import DAY, NOW, a_cell, at, carried_out, contents, opened
 
 from volbal.domain.decision import Action
 from volbal.domain.ladder import ladder
-from volbal.services import income, positions, settings, trading
+from volbal.market.model import BASIS, PriceHistory, Provenance
+from volbal.services import income, positions, price_store, settings, trading
 from volbal.services.course import course
 from volbal.services.overview import Concern, overview, row
 from volbal.storage.database import Database
@@ -175,3 +177,37 @@ def test_a_course_has_prices_levels_fills_and_the_share(database: Database) -> N
     # The fill at 97 is the new anchor; 97 · 1.05 = 101.85.
     assert (last["anchor"], last["sell_level"]) == (97, pytest.approx(101.85))
     assert found.fills[["side", "price"]].to_numpy().tolist() == [["BUY", 97.0]]
+
+
+def test_an_impossible_price_or_anchor_spoils_its_own_row_only(database: Database) -> None:
+    a_cell(database)
+    huge = positions.open_position(
+        database, "HUGE", quantity=50, cash=5000, anchor_price=100, now=NOW
+    ).position_id
+    moved = a_cell(database).position_id
+    positions.set_anchor(database, moved, 10**15, NOW)
+    nothing = pd.DatetimeIndex([]).as_unit("s")
+    history = PriceHistory(
+        "HUGE",
+        pd.DataFrame(
+            {name: [1e308] for name in ("open", "high", "low", "close", "volume")},
+            index=pd.DatetimeIndex(["2026-01-06"], name="time").as_unit("s"),
+        ),
+        pd.DataFrame({"ex_date": nothing, "pay_date": nothing, "amount": []}),
+        pd.DataFrame({"date": nothing, "ratio": []}),
+        Provenance("test", BASIS, "1d", date(2026, 1, 6)),
+    )
+    with database.write() as connection:
+        price_store.replace(connection, history, "file huge.csv", NOW)
+    rows = {one.position.position_id: one for one in overview(database, NOW + 2 * DAY).open}
+    assert len(rows) == 3
+    assert rows[1].trouble == ""
+    bad = rows[huge]
+    # It falls back on the price it was opened at.
+    assert (bad.value, bad.quote.price) == (10_000, 100)
+    assert Concern.UNUSABLE_PRICE in bad.concerns
+    assert "The newest price of HUGE cannot be used" in bad.trouble
+    assert rows[moved].decision is None
+    assert "Look at its price, anchor and dividends" in rows[moved].trouble
+    assert row(database, huge, NOW + 2 * DAY).trouble == bad.trouble
+    assert len(course(database, huge, NOW + 2 * DAY).days) > 0

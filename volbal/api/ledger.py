@@ -39,7 +39,7 @@ from volbal.domain.quotes import Quote
 from volbal.domain.wording import duration
 from volbal.errors import PriceUnavailable
 from volbal.market.sessions import quote
-from volbal.services import income, market_data, overview, positions, trading
+from volbal.services import autopilot, income, market_data, overview, positions, trading
 from volbal.services.running import database
 
 router = APIRouter(
@@ -154,14 +154,18 @@ def performance(position_id: Id) -> PerformanceAnswer:
 
 @router.post("/positions/{position_id}/evaluate", tags=["Orders"], responses=documented(404, 422))
 def evaluate(position_id: Id, body: Question | None = None) -> EvaluationAnswer:
-    """Show the rule a price, record its decision and get the order it proposes."""
+    """Show the rule a price, record its decision and get the order it proposes.
+
+    Closes that the paper autopilot of the position has missed come first.
+    """
     asked, now = body or Question(), _now()
     if asked.price is not None:
         shown = quote(asked.price, confirmed=asked.confirmed)
     else:
         ticker = positions.find_position(database(), position_id).ticker
         shown = _newest(ticker, asked.confirmed, now)
-    return EvaluationAnswer.of(position_id, trading.evaluate(database(), position_id, shown, now))
+    _, made = autopilot.evaluate(database(), position_id, shown, now)
+    return EvaluationAnswer.of(position_id, made)
 
 
 def _newest(ticker: str, confirmed: bool, now: datetime) -> Quote:

@@ -19,6 +19,9 @@ FAR, FAR_FROM_OLD, OLD = Decimal("0.2"), Decimal("0.5"), 30 * 86400.0
 """Distance of an opening anchor from the newest price known, and from one older than OLD seconds,
 that is hardly meant."""
 
+LARGE_DIVIDEND = Decimal("0.1")
+"""Of the last price: a dividend above it is as often a wrong unit as a real special one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
@@ -51,6 +54,13 @@ def far_anchor(anchor: Decimal, seen: Decimal, age: float) -> list[Doubt]:
         "beyond a trigger. Is it right?"
     )
     return [Doubt(sentence, {"anchor": float(seen)})]
+
+
+def large_dividend(per_share: Decimal, seen: Decimal | None) -> str:
+    """How much a dividend is of the last price `seen`; empty where that is not odd, or unknown."""
+    if seen is None or per_share <= LARGE_DIVIDEND * seen:
+        return ""
+    return f"{price(per_share)} is {percent(per_share / seen, 0)} of the last price, {price(seen)}"
 
 
 def _excluded(position: Position, at: Decimal) -> Iterator[Doubt]:

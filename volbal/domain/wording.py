@@ -8,6 +8,8 @@ DAY = 86_400
 MINUS = "−"
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
+SMALL = 1e-6
+
 Number = float | Decimal
 
 
@@ -33,8 +35,11 @@ def money(amount: Number) -> str:
 
 
 def price(amount: Number) -> str:
-    """A price per share: cents, and further decimals (up to 6) only where there are any."""
-    return _at_least(amount, 2, 6)
+    """A price per share: cents, and further decimals only where there are any.
+
+    Up to 6 of them, and up to 12 of one that 6 would show as 0.
+    """
+    return _at_least(amount, 2, 6 if abs(float(amount)) >= SMALL else 12)
 
 
 def shares(quantity: Number) -> str:

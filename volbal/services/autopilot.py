@@ -6,7 +6,10 @@ middle leaves it done or not begun, and two that catch up at once do it once. Ne
 for by `watch`, once a session has finished; the sample stays with the prices it came with.
 
 Bars are adjusted for splits; a ledger is not. So prices and dividends are taken back to what was
-traded on their day, and a split is recorded on its own day.
+traded on their day, and a split is recorded on its own day. A bar older than what the position has
+seen since is passed over, its splits and dividends are not.
+
+What stops it leaves one event, and shows on the overview until it goes on.
 """
 
 import logging
@@ -20,29 +23,42 @@ from typing import Final
 
 import pandas as pd
 
-from volbal.domain.ledger import Kind, Refused
+from volbal.domain.dividends import DividendState
+from volbal.domain.ledger import Refused
 from volbal.domain.money import EXACT, PRICE, SHARES, from_float, round_to
 from volbal.domain.orders import Execution
+from volbal.domain.position import Position
 from volbal.domain.quotes import Quote
 from volbal.domain.wording import price
-from volbal.errors import PriceUnavailable, VolbalError
+from volbal.errors import InvalidInput, PriceUnavailable, VolbalError
+from volbal.market.inspection import calendar_for
 from volbal.market.model import DAILY, PriceHistory
-from volbal.market.sessions import EXCHANGE, SESSION_CLOSES
+from volbal.market.sessions import EXCHANGE, Calendar, close_of, exchange_date
 from volbal.services import book, income, market_data, positions, running, trading
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
 from volbal.storage.rows import StoredAutopilot
+from volbal.storage.startup import DatabaseBusy
 
 LOG = logging.getLogger("volbal")
 
 PAY_LAG: Final = timedelta(days=21)
-"""From the ex-date to the pay date where the prices do not know it: an assumption."""
+"""From the ex-date to the day a dividend without a pay date counts as paid: an assumption."""
+
+EARLY, LATE = timedelta(days=4), timedelta(days=10)
+"""How early and how late a split may be recorded by hand and still be the one of the prices."""
+
+SAME_RATIO: Final = Decimal("1e-6")
+"""Relative: ratios this near are one ratio; 1 for 3 comes from a source as 0.333333."""
 
 WATCH_SECONDS: Final = 300.0
 
 ASK_AGAIN: Final = timedelta(hours=1)
 """How long a symbol is left alone after its closes were asked for, whatever came of it."""
+
+NAMED: Final = 5
+"""Sessions without a close that are named one by one."""
 
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -61,11 +77,17 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A daily close as it was traded, with what happened since the bar before, in order."""
+    """A daily close as it was traded, with what happened since the bar before, in order.
+
+    lacking: sessions since the bar before without one. coming: splits after it, which its close
+    does not know yet.
+    """
 
     closed_at: datetime
     close: Decimal
     actions: tuple[Action, ...]
+    lacking: tuple[date, ...] = ()
+    coming: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +141,14 @@ def missed(database: Database, position_id: int, now: datetime) -> list[Bar]:
         is_sample = position_id in records.samples(connection)
     if autopilot is None or not autopilot.is_on or not position.balance.is_open:
         return []
-    seen_until = max(autopilot.seen_until, position.last_price_at or autopilot.seen_until)
     known = market_data.BUNDLED.history if is_sample else partial(market_data.history, database)
-    return list(bars_after(known(position.ticker), seen_until, now))
+    try:
+        return list(bars_after(known(position.ticker), autopilot.seen_until, now))
+    except InvalidInput as error:
+        raise PriceUnavailable(
+            f"The daily prices of {position.ticker} cannot be used: {error.reason} Import better "
+            "ones on the Data page, or switch the autopilot off."
+        ) from error
 
 
 def catch_up(
@@ -129,36 +156,66 @@ def catch_up(
 ) -> CaughtUp:
     """Replay the missed bars in order, each once. progress: called with bars done and in all.
 
-    A refusal ends it before the bar in question. Raises PositionNotFound, PriceUnavailable.
+    What cannot be done ends it before the bar in question. Raises PositionNotFound.
     """
-    bars, orders = missed(database, position_id, now), 0
-    if not bars:
-        return CaughtUp(0, 0)
-    with database.lease():
-        for done, bar in enumerate(bars):
-            try:
+    done = orders = 0
+    try:
+        bars = missed(database, position_id, now)
+        if not bars:
+            return CaughtUp(0, 0)
+        with database.lease():
+            for bar in bars:
                 with database.write() as connection:
+                    if not done and position_id in records.waiting_autopilots(connection):
+                        _tell(connection, position_id, now, "The paper autopilot goes on.")
                     orders += _live_through(connection, position_id, bar)
-            except Refused as refusal:
-                return CaughtUp(done, orders, str(refusal))
-            if progress is not None:
-                progress(done + 1, len(bars))
-    return CaughtUp(len(bars), orders)
+                done += 1
+                if progress is not None:
+                    progress(done, len(bars))
+    except (Refused, InvalidInput, PriceUnavailable) as error:
+        _wait(database, position_id, error.code, str(error), now)
+        return CaughtUp(done, orders, str(error))
+    return CaughtUp(done, orders)
+
+
+def evaluate(
+    database: Database, position_id: int, quote: Quote, now: datetime
+) -> tuple[CaughtUp, trading.Evaluation]:
+    """`trading.evaluate`, after the bars that the position's autopilot has missed.
+
+    Raises PositionNotFound, PositionClosed.
+    """
+    caught_up = catch_up(database, position_id, now)
+    return caught_up, trading.evaluate(database, position_id, quote, now)
 
 
 def catch_up_all(
     database: Database, now: datetime, progress: Progress | None = None
 ) -> dict[int, CaughtUp]:
-    """Every autopilot that is on, by position; one without prices waits for them."""
+    """Every autopilot that is on, by position; none stops the others. Raises DatabaseBusy."""
     with database.read() as connection:
         on = records.running_autopilots(connection)
     found = {}
     for autopilot in on:
         try:
             found[autopilot.position_id] = catch_up(database, autopilot.position_id, now, progress)
-        except PriceUnavailable as error:
+        except DatabaseBusy:
+            raise
+        except VolbalError as error:
             found[autopilot.position_id] = CaughtUp(0, 0, str(error))
     return found
+
+
+def _wait(database: Database, position_id: int, code: str, why: str, now: datetime) -> None:
+    """Tell that the autopilot waits, unless that was the last thing told of it."""
+    with database.read() as connection:
+        known = records.waiting_autopilots(connection).get(position_id)
+        autopilot = records.find_autopilot(connection, position_id)
+    if autopilot is None or not autopilot.is_on or (known is not None and known.code == code):
+        return
+    with database.write() as connection:
+        sentence = f"The paper autopilot waits. {why}"
+        book.tell(connection, position_id, now, "autopilot_waits", sentence, {}, {"code": code})
 
 
 def waiting(database: Database, now: datetime) -> list[str]:
@@ -191,11 +248,15 @@ def watch(stop: threading.Event, now: Callable[[], datetime]) -> None:
     while not stop.is_set():
         try:
             database, moment = running.database(), now()
+            refused = {}
             for symbol in waiting(database, moment):
                 if not stop.is_set() and moment - asked.get(symbol, LONG_AGO) >= ASK_AGAIN:
                     asked[symbol] = moment
-                    _try_to_fetch(database, symbol, moment)
+                    refused[symbol] = _try_to_fetch(database, symbol, moment)
             catch_up_all(database, moment, go_on)
+            for symbol, error in refused.items():
+                if error is not None:
+                    _wait_for_prices(database, symbol, error, moment)
         except VolbalError as error:
             LOG.warning("The autopilots wait. %s", error)
         except _Stopped:
@@ -203,11 +264,32 @@ def watch(stop: threading.Event, now: Callable[[], datetime]) -> None:
         stop.wait(WATCH_SECONDS)
 
 
-def _try_to_fetch(database: Database, symbol: str, now: datetime) -> None:
+def _try_to_fetch(database: Database, symbol: str, now: datetime) -> InvalidInput | None:
+    """Returns what will not come right by itself. Raises DatabaseBusy."""
     try:
         fetch(database, symbol, now)
+    except DatabaseBusy:
+        raise
+    except InvalidInput as error:
+        return error
     except VolbalError as error:
         LOG.warning("No new closes of %s for its autopilot. %s", symbol, error)
+    return None
+
+
+def _wait_for_prices(database: Database, symbol: str, error: InvalidInput, now: datetime) -> None:
+    """Tell it of every autopilot of `symbol` that does not wait for something already."""
+    with database.read() as connection:
+        waiting = records.waiting_autopilots(connection)
+        on = [one.position_id for one in records.running_autopilots(connection)]
+        mine = [
+            one
+            for one in on
+            if one not in waiting and book.position(connection, one).ticker == symbol
+        ]
+    for position_id in mine:
+        why = error.reason[:1].upper() + error.reason[1:]
+        _wait(database, position_id, error.code, why, now)
 
 
 class _Stopped(Exception):
@@ -215,20 +297,71 @@ class _Stopped(Exception):
 
 
 def _live_through(connection: Connection, position_id: int, bar: Bar) -> int:
-    """One bar: its actions, the evaluation, its order and fill. Returns the orders filled."""
+    """One bar: its actions, then the evaluation, its order and fill, unless it is passed over.
+
+    Returns the orders filled.
+    """
     autopilot = records.find_autopilot(connection, position_id)
     if autopilot is None or not autopilot.is_on or autopilot.seen_until >= bar.closed_at:
         return 0  # somebody else was quicker, or switched it off
+    if bar.lacking:
+        _tell(connection, position_id, bar.closed_at, _lacking(bar))
+    position = book.open_position(connection, position_id)
+    at = max(bar.closed_at, position.last_price_at or bar.closed_at)
+    _count_as_paid(connection, position, exchange_date(bar.closed_at), at)
     for action in bar.actions:
-        _honour(connection, position_id, action, bar.closed_at)
-    quote = Quote(bar.close, f"close of {bar.closed_at.date()}", bar.closed_at, validated=True)
-    evaluation = trading.evaluated(connection, position_id, quote, bar.closed_at)
-    filled = 0
-    if evaluation.proposal is not None:
-        _carry_out(connection, position_id, evaluation, bar)
-        filled = 1
+        _honour(connection, position_id, action, at)
+    newer = _newer(connection, position, bar)
+    if newer:
+        sentence = (
+            f"The close {price(bar.close)} of {bar.closed_at.date()} is passed over: {newer}."
+        )
+        _tell(connection, position_id, at, sentence)
+        filled = 0
+    else:
+        filled = _evaluate(connection, position_id, bar)
     records.store_autopilot(connection, position_id, True, bar.closed_at)
     return filled
+
+
+def _tell(connection: Connection, position_id: int, at: datetime, sentence: str) -> None:
+    book.tell(connection, position_id, at, "autopilot", sentence, {}, {})
+
+
+def _lacking(bar: Bar) -> str:
+    days = bar.lacking
+    named = ", ".join(map(str, days)) if len(days) <= NAMED else f"{days[0]} to {days[-1]}"
+    count = "1 session" if len(days) == 1 else f"{len(days)} sessions"
+    return (
+        f"The prices have no close of {named}, {count} of the exchange. The autopilot goes on "
+        f"with {bar.closed_at.date()}."
+    )
+
+
+def _newer(connection: Connection, position: Position, bar: Bar) -> str:
+    """What the position has seen since `bar`, so that the rule is not asked about it."""
+    if position.last_price_at is not None and position.last_price_at >= bar.closed_at:
+        return "a price of then or later was seen already"
+    for split in bar.coming:
+        if _is_recorded(connection, position.position_id, split):
+            return f"the split of {split.on} is recorded already"
+    return ""
+
+
+def _count_as_paid(connection: Connection, position: Position, day: date, at: datetime) -> None:
+    """Dividends without a pay date, once PAY_LAG has passed since their ex-date."""
+    for dividend in records.unpaid_dividends(connection, position.position_id, day - PAY_LAG):
+        if dividend.state is DividendState.ACCRUED and dividend.pay_on is None:
+            income.paid(connection, dividend, day, at, assumed=f"{PAY_LAG.days} days after it")
+
+
+def _evaluate(connection: Connection, position_id: int, bar: Bar) -> int:
+    quote = Quote(bar.close, f"close of {bar.closed_at.date()}", bar.closed_at, validated=True)
+    evaluation = trading.evaluated(connection, position_id, quote, bar.closed_at)
+    if evaluation.proposal is None:
+        return 0
+    _carry_out(connection, position_id, evaluation, bar)
+    return 1
 
 
 def _carry_out(
@@ -256,38 +389,48 @@ def _carry_out(
 def _honour(connection: Connection, position_id: int, action: Action, at: datetime) -> None:
     """Record a split or announce a dividend, unless somebody did already."""
     if action.ratio is not None and not _is_recorded(connection, position_id, action):
-        positions.was_split(connection, position_id, action.ratio, Decimal(1), at)
+        positions.was_split(connection, position_id, action.ratio, Decimal(1), action.on, at)
     known = records.find_dividend_on(connection, position_id, action.on)
     if action.per_share is not None and known is None:
         income.announced(connection, position_id, action.on, action.per_share, action.pay_on, at)
 
 
-def _is_recorded(connection: Connection, position_id: int, action: Action) -> bool:
-    """Is there a split of this ratio, recorded by hand on its day or soon after?"""
+def _is_recorded(connection: Connection, position_id: int, split: Action) -> bool:
+    """Is there a split of this ratio, recorded by hand about its day?"""
     return any(
-        line.entry.kind is Kind.SPLIT
-        and line.entry.new_shares == EXACT.multiply(action.ratio or 1, line.entry.old_shares or 1)
-        and timedelta() <= line.entry.on - action.on <= LATE
-        for line in records.entries_of(connection, position_id)
+        -EARLY <= on - split.on <= LATE
+        and abs(EXACT.divide(EXACT.multiply(split.ratio or 1, old), new) - 1) <= SAME_RATIO
+        for on, new, old in records.splits_of(connection, position_id)
     )
-
-
-LATE: Final = timedelta(days=10)
-"""How late a split may be recorded by hand and still be the one of the prices."""
 
 
 def bars_after(history: PriceHistory, seen_until: datetime, now: datetime) -> Iterator[Bar]:
     """Closes after `seen_until` and by `now`, as traded, oldest first."""
-    actions = _actions(history)
-    before = seen_until.astimezone(EXCHANGE).date()
-    for at, close in zip(history.bars.index, history.bars["close"], strict=True):
-        day = pd.Timestamp(at).date()
-        closed_at = datetime.combine(day, SESSION_CLOSES, EXCHANGE)
-        if seen_until < closed_at <= now:
-            since = tuple(one for one in actions if before < one.on <= day)
+    actions, calendar = _actions(history), calendar_for(history)
+    seen_at = seen_until.astimezone(EXCHANGE if calendar is None else calendar.zone)
+    closes = history.bars["close"]
+    closes = closes[closes.index >= pd.Timestamp(seen_at.date())]
+    for stamp, close in zip(closes.index, closes, strict=True):
+        day = pd.Timestamp(stamp).date()
+        closed_at = close_of(day, calendar)
+        if seen_at < closed_at <= now:
             traded = EXACT.multiply(Decimal(repr(float(close))), _splits_after(history, day))
-            yield Bar(closed_at, round_to(PRICE, traded), since)
-            before = day
+            yield Bar(
+                closed_at,
+                round_to(PRICE, traded),
+                tuple(one for one in actions if seen_at.date() < one.on <= day),
+                _without_close(calendar, seen_at, day),
+                tuple(one for one in actions if one.ratio is not None and one.on > day),
+            )
+            seen_at = closed_at
+
+
+def _without_close(calendar: Calendar | None, seen_at: datetime, day: date) -> tuple[date, ...]:
+    """Sessions that closed after `seen_at` and before `day`."""
+    if calendar is None:
+        return ()
+    since = calendar.sessions(seen_at.date(), day - timedelta(days=1))
+    return tuple(one for one in since if calendar.hours(one)[1] > seen_at)
 
 
 def _actions(history: PriceHistory) -> list[Action]:
@@ -309,7 +452,7 @@ def _actions(history: PriceHistory) -> list[Action]:
 def _dividend(history: PriceHistory, ex_on: date, amount: float, pay_at: pd.Timestamp) -> Action:
     held_on = ex_on - timedelta(days=1)
     traded = EXACT.multiply(Decimal(repr(amount)), _splits_after(history, held_on))
-    pay_on = ex_on + PAY_LAG if pd.isna(pay_at) else pay_at.date()
+    pay_on = None if pd.isna(pay_at) else pay_at.date()
     return Action(ex_on, per_share=round_to(PRICE, traded), pay_on=pay_on)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from volbal.domain.decision import levels
 from volbal.domain.position import Position
-from volbal.errors import PriceUnavailable
+from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.market.sessions import EXCHANGE, SESSION_CLOSES, exchange_date
 from volbal.services import autopilot, book, market_data
 from volbal.storage import records
@@ -79,11 +79,12 @@ def course(database: Database, position_id: int, now: datetime) -> Course:
 def _closes(
     database: Database, position: Position, now: datetime
 ) -> list[tuple[datetime, Decimal]]:
+    """None where there are no prices, or none that can be used."""
     try:
         history = market_data.history(database, position.ticker)
-    except PriceUnavailable:
+        bars = list(autopilot.bars_after(history, position.opened_at, now))
+    except (PriceUnavailable, InvalidInput):
         return []
-    bars = autopilot.bars_after(history, position.opened_at, now)
     return [(bar.closed_at, bar.close) for bar in bars]
 
 

@@ -1,4 +1,4 @@
-"""Use cases of dividends: announce, accrue on the ex-date, pay. Each step happens once."""
+"""Use cases of dividends: announce or take back, accrue on the ex-date, pay. Each step once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,8 +7,18 @@ from decimal import Decimal
 
 from volbal.domain import dividends
 from volbal.domain.dividends import Dividend, DividendState
-from volbal.domain.ledger import Balance, Entry, fold
-from volbal.domain.money import EXACT, NO_SHARES, PRICE, Number, positive, round_to
+from volbal.domain.ledger import Balance, Entry, equity, fold
+from volbal.domain.money import (
+    EXACT,
+    MONEY,
+    NO_SHARES,
+    PRICE,
+    ZERO,
+    Number,
+    plain,
+    positive,
+    round_to,
+)
 from volbal.domain.position import Position
 from volbal.domain.wording import money, price, shares
 from volbal.errors import InvalidInput, VolbalError
@@ -96,6 +106,7 @@ def announced(
 ) -> Dividend:
     """`announce` within a unit of work: `amount` per share > 0, pay_on not before ex_on."""
     position = book.open_position(connection, position_id)
+    _require_room(position, amount)
     known = records.find_dividend_on(connection, position_id, ex_on)
     if known is not None and (known.per_share, known.pay_on) == (amount, pay_on):
         return known
@@ -106,11 +117,51 @@ def announced(
         now,
         "dividend_announced",
         f"A dividend of {price(amount)} per share of {position.ticker} goes ex on {ex_on}"
-        f"{f' and is paid on {pay_on}' if pay_on else ''}.",
+        f"{f' and is paid on {pay_on}' if pay_on else '; its pay date is not known'}.",
         {"ex_on": ex_on, "pay_on": pay_on, "per_share": amount},
         {"dividend_id": dividend_id},
     )
     return find(connection, dividend_id)
+
+
+def _require_room(position: Position, per_share: Decimal) -> None:
+    """Refuse a dividend that would be more money than the ledger holds. Raises InvalidInput."""
+    balance, at = position.balance, position.reference_price
+    held = max(balance.quantity, Decimal(1))
+    room = MONEY.limit - equity(balance, at if at is not None else ZERO)
+    if EXACT.multiply(held, per_share) >= room:
+        raise InvalidInput(
+            "per_share",
+            f"{plain(per_share)} on {shares(held)} shares is more than the ledger holds",
+            f"allowed: below {price(EXACT.divide(room, held))}",
+        )
+
+
+def withdraw(database: Database, dividend_id: int, now: datetime) -> Dividend:
+    """Take back an announcement that nothing has come of yet; returns what it was.
+
+    Raises DividendNotFound, InvalidInput once its ex-date has been worked off.
+    """
+    with database.write() as connection:
+        dividend = find(connection, dividend_id)
+        if dividend.state is not DividendState.ANNOUNCED:
+            raise InvalidInput(
+                "dividend",
+                f"the one of {dividend.ex_on} is {dividend.state} already",
+                "record the difference as an adjustment",
+            )
+        records.delete_dividend(connection, dividend_id)
+        book.tell(
+            connection,
+            dividend.position_id,
+            now,
+            "dividend_withdrawn",
+            f"The announcement of {price(dividend.per_share)} per share with ex-date "
+            f"{dividend.ex_on} is withdrawn.",
+            {"dividend_id": dividend_id},
+            {"ex_on": dividend.ex_on, "per_share": dividend.per_share},
+        )
+        return dividend
 
 
 def _announced(
@@ -143,10 +194,16 @@ def pay(database: Database, dividend_id: int, now: datetime) -> Dividend:
     with database.write() as connection:
         dividend = find(connection, dividend_id)
         if dividend.state is not DividendState.PAID:
-            position = book.position(connection, dividend.position_id)
-            entry = dividends.payment(dividend, exchange_date(now))
-            _store(connection, position, Due(dividend, entry), now)
+            paid(connection, dividend, exchange_date(now), now)
         return find(connection, dividend_id)
+
+
+def paid(
+    connection: Connection, dividend: Dividend, day: date, now: datetime, assumed: str = ""
+) -> None:
+    """`pay` within a unit of work. assumed: the day, where nobody knows it. Not paid yet."""
+    position = book.position(connection, dividend.position_id)
+    _store(connection, position, Due(dividend, dividends.payment(dividend, day)), now, assumed)
 
 
 def accrue(database: Database, position_id: int, now: datetime) -> list[Dividend]:
@@ -231,25 +288,33 @@ def net_per_share(steps: list[Due], position: Position) -> Decimal:
     return round_to(PRICE, EXACT.multiply(gross, 1 - rate))
 
 
-def _store(connection: Connection, position: Position, step: Due, now: datetime) -> Position:
+def _store(
+    connection: Connection, position: Position, step: Due, now: datetime, assumed: str = ""
+) -> Position:
     position, entry_id = book.post(connection, position, step.entry, now)
     if step.held is None:
-        _store_payment(connection, position, step, entry_id, now)
+        _store_payment(connection, position, step, entry_id, now, assumed)
     else:
         _store_accrual(connection, position, step, entry_id, now)
     return position
 
 
 def _store_payment(
-    connection: Connection, position: Position, step: Due, entry_id: int, now: datetime
+    connection: Connection,
+    position: Position,
+    step: Due,
+    entry_id: int,
+    now: datetime,
+    assumed: str,
 ) -> None:
+    how = f"counts as paid {assumed}, an assumption as its pay date is not known" if assumed else ""
     records.store_payment(connection, step.dividend.dividend_id, entry_id)
     book.tell(
         connection,
         position.position_id,
         now,
         "dividend_paid",
-        f"The dividend of {step.dividend.ex_on} is paid: {money(step.entry.legs.cash)}.",
+        f"The dividend of {step.dividend.ex_on} {how or 'is paid'}: {money(step.entry.legs.cash)}.",
         {"dividend_id": step.dividend.dividend_id, "on": step.entry.on},
         {"cash": step.entry.legs.cash, "entry_id": entry_id},
     )

@@ -247,7 +247,7 @@ def refresh(
             raise InvalidInput(
                 "symbol",
                 f"the {interval} prices of {name} were imported from {series.source}",
-                "delete them first to fetch them from Yahoo",
+                "import a longer file, or delete them first to fetch them from Yahoo",
             )
         if stored is None:
             update = price_fetch.whole(yahoo, name, interval)

@@ -22,12 +22,15 @@ from volbal.domain.performance import Performance, Valuation, performance
 from volbal.domain.policy import Policy
 from volbal.domain.position import Position
 from volbal.domain.quotes import Quote
+from volbal.domain.wording import price
+from volbal.errors import InvalidInput
 from volbal.market.sessions import exchange_date
 from volbal.services import book, market_data, trading
 from volbal.services.market_data import SeenPrice
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
+from volbal.storage.rows import WaitingAutopilot
 
 STALE_AFTER: Final = timedelta(days=4)
 """A weekend with a holiday; a price older than this is no ground for an order."""
@@ -45,6 +48,8 @@ class Concern(StrEnum):
     TRIGGER_MET = "trigger_met"
     OPEN_ORDER = "open_order"
     SUSPECT_PRICE = "suspect_price"
+    UNUSABLE_PRICE = "unusable_price"
+    AUTOPILOT_WAITS = "autopilot_waits"
     OUTSIDE_GUARDRAILS = "outside_guardrails"
     DIVIDEND_DUE = "dividend_due"
     NO_PRICE = "no_price"
@@ -57,8 +62,9 @@ class Row:
 
     quote, decision: None where no price is known. next_up, next_down: the orders at the nearest
     triggers, None without an anchor. trail: what it was worth, oldest first. dividends:
-    announced or accrued ones, by ex-date. runs_itself: its paper autopilot is on. concerns: most
-    urgent first.
+    announced or accrued ones, by ex-date. runs_itself: its paper autopilot is on; waits_for: why
+    that does not go on, else empty. trouble: why the newest price, or the position at it, cannot
+    be used, else empty; quote is an older price then, or None. concerns: most urgent first.
     """
 
     position: Position
@@ -72,6 +78,8 @@ class Row:
     dividends: tuple[Dividend, ...]
     is_sample: bool
     runs_itself: bool
+    waits_for: str = ""
+    trouble: str = ""
     concerns: tuple[Concern, ...] = ()
 
     @property
@@ -134,6 +142,8 @@ class _Facts:
     orders_today: Mapping[int, int]
     dividends: Mapping[int, Sequence[Dividend]]
     prices: Mapping[str, SeenPrice]
+    unusable: Mapping[str, str]
+    waiting: Mapping[int, WaitingAutopilot]
     samples: Container[int]
     autopilots: Container[int]
 
@@ -147,7 +157,8 @@ def overview(database: Database, now: datetime) -> Overview:
             records.every_open_order(connection),
             records.every_order_count(connection, exchange_date(now)),
             records.every_unpaid_dividend(connection),
-            _prices(connection, {one.ticker for one in positions}, now),
+            *_prices(connection, {one.ticker for one in positions}, now),
+            records.waiting_autopilots(connection),
             *_labels(connection),
         )
         rows = [_row(connection, position, facts, now) for position in positions]
@@ -156,21 +167,36 @@ def overview(database: Database, now: datetime) -> Overview:
     return Overview(tuple(held), tuple(archived), _totals(held))
 
 
-def _labels(connection: Connection) -> tuple[Container[int], Container[int]]:
+def _labels(
+    connection: Connection,
+) -> tuple[Container[int], Container[int]]:
     """Positions of the sample, and those that run by themselves."""
     return records.samples(connection), {
         one.position_id for one in records.running_autopilots(connection)
     }
 
 
-def _prices(connection: Connection, symbols: Iterable[str], now: datetime) -> dict[str, SeenPrice]:
-    """The newest price of each symbol that has one, as `market_data.latest_price` gives it."""
+def _prices(
+    connection: Connection, symbols: Iterable[str], now: datetime
+) -> tuple[dict[str, SeenPrice], dict[str, str]]:
+    """The newest price of each symbol that has one, as `market_data.latest_price` gives it.
+
+    And by symbol why the price of others cannot be used.
+    """
     quotes, closes = records.every_quote(connection), records.every_last_close(connection)
-    found = (
-        market_data.newest(symbol, quotes.get(symbol), closes.get(symbol), now)
-        for symbol in symbols
-    )
-    return {price.symbol: price for price in found if price is not None}
+    found, unusable = {}, {}
+    for symbol in symbols:
+        try:
+            seen = market_data.newest(symbol, quotes.get(symbol), closes.get(symbol), now)
+        except InvalidInput as error:
+            unusable[symbol] = (
+                f"The newest price of {symbol} cannot be used: {error.reason} Delete its "
+                "prices on the Data page, or import better ones."
+            )
+        else:
+            if seen is not None:
+                found[symbol] = seen
+    return found, unusable
 
 
 def row(database: Database, position_id: int, now: datetime) -> Row:
@@ -191,36 +217,80 @@ def row(database: Database, position_id: int, now: datetime) -> Row:
                     if one.state is not DividendState.PAID
                 ]
             },
-            _prices(connection, {position.ticker}, now),
+            *_prices(connection, {position.ticker}, now),
+            records.waiting_autopilots(connection),
             *_labels(connection),
         )
         return _row(connection, position, facts, now)
 
 
 def _row(connection: Connection, position: Position, facts: _Facts, now: datetime) -> Row:
+    """At the newest price; at one that works, with the trouble, where that one does not."""
+    trouble = facts.unusable.get(position.ticker, "")
+    market = newest_quote(position, facts.prices.get(position.ticker))
+    for quote in (market, newest_quote(position, None)):
+        try:
+            return _row_at(connection, position, facts, quote, trouble, now)
+        except InvalidInput as error:
+            at = "" if quote is None else f" at {price(quote.price)}"
+            trouble = trouble or (
+                f"{position.ticker} #{position.position_id} cannot be worked out{at}: "
+                f"{error.reason} Look at its price, anchor and dividends."
+            )
+    return _with_concerns(_bare_row(position, None, None, facts, trouble), now)
+
+
+def _row_at(
+    connection: Connection,
+    position: Position,
+    facts: _Facts,
+    quote: Quote | None,
+    trouble: str,
+    now: datetime,
+) -> Row:
+    """Raises InvalidInput where a number is more than the ledger holds."""
+    number = position.position_id
+    found, decision = position, None
+    if quote is not None and position.balance.is_open:
+        if any(_is_due(one, exchange_date(now)) for one in facts.dividends.get(number, ())):
+            found = trading.worked_off(connection, position, quote, now)
+        is_ordered = bool(facts.open_orders.get(number))
+        circumstances = Circumstances(now, facts.orders_today.get(number, 0), is_ordered)
+        decision = decide(found, quote, circumstances)
+    up, down = next_rungs(found, now)
+    row = _bare_row(position, quote, decision, facts, trouble)
+    return _with_concerns(replace(row, next_up=up, next_down=down), now)
+
+
+def _bare_row(
+    position: Position,
+    quote: Quote | None,
+    decision: Decision | None,
+    facts: _Facts,
+    trouble: str,
+) -> Row:
     number = position.position_id
     valuations = facts.valuations.get(number, ())
-    open_orders = tuple(facts.open_orders.get(number, ()))
-    dividends = tuple(facts.dividends.get(number, ()))
-    quote, decision = newest_quote(position, facts.prices.get(position.ticker)), None
-    found = position
-    if quote is not None and position.balance.is_open:
-        if any(_is_due(one, exchange_date(now)) for one in dividends):
-            found = trading.worked_off(connection, position, quote, now)
-        circumstances = Circumstances(now, facts.orders_today.get(number, 0), bool(open_orders))
-        decision = decide(found, quote, circumstances)
-    row = Row(
+    runs_itself = number in facts.autopilots
+    waiting = facts.waiting.get(number) if runs_itself else None
+    return Row(
         position,
         quote,
         decision,
-        *next_rungs(found, now),
-        open_orders,
+        None,
+        None,
+        tuple(facts.open_orders.get(number, ())),
         performance(valuations),
         tuple(float(one.equity) for one in valuations[-TRAIL:] if one.equity is not None),
-        dividends,
+        tuple(facts.dividends.get(number, ())),
         number in facts.samples,
-        number in facts.autopilots,
+        runs_itself,
+        "" if waiting is None else waiting.why,
+        trouble,
     )
+
+
+def _with_concerns(row: Row, now: datetime) -> Row:
     return replace(row, concerns=tuple(_concerns(row, now)))
 
 
@@ -255,7 +325,12 @@ def _concerns(row: Row, now: datetime) -> Iterator[Concern]:
         yield Concern.OPEN_ORDER
     if row.is_suspect:
         yield Concern.SUSPECT_PRICE
-    elif decision is not None and _is_outside(decision, position.configuration.policy):
+    if row.trouble:
+        yield Concern.UNUSABLE_PRICE
+    if row.waits_for:
+        yield Concern.AUTOPILOT_WAITS
+    is_outside = decision is not None and _is_outside(decision, position.configuration.policy)
+    if is_outside and not row.is_suspect:
         yield Concern.OUTSIDE_GUARDRAILS
     if any(_is_due(one, exchange_date(now)) for one in row.dividends):
         yield Concern.DIVIDEND_DUE

@@ -8,6 +8,7 @@ import pandas as pd
 
 from volbal.domain.dividends import DividendState
 from volbal.domain.money import EXACT, MONEY, NO_MONEY, multiplied, round_to
+from volbal.errors import InvalidInput
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.rows import DividendLine
@@ -53,7 +54,11 @@ def _newest_paid(line: DividendLine) -> tuple[object, ...]:
 
 
 def _expected(line: DividendLine) -> DividendLine:
-    gross = multiplied(MONEY, line.quantity, line.per_share)
+    """With its amounts; without them where they are more than the ledger holds."""
+    try:
+        gross = multiplied(MONEY, line.quantity, line.per_share)
+    except InvalidInput:
+        return replace(line, held=line.quantity)
     withheld = round_to(MONEY, EXACT.multiply(gross, Decimal(repr(line.withholding_rate))))
     return replace(line, held=line.quantity, gross=gross, withheld=withheld, net=gross - withheld)
 

@@ -5,7 +5,7 @@ every other error leaves nothing at all.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
@@ -349,21 +349,25 @@ def split(
     inputs = {"new_shares": issued, "old_shares": given}
     attempt = Attempt("split", now, position_id, inputs)
     with book.unit_of_work(database, attempt) as connection:
-        return was_split(connection, position_id, issued, given, now)
+        return was_split(connection, position_id, issued, given, exchange_date(now), now)
 
 
 def was_split(
-    connection: Connection, position_id: int, issued: Decimal, given: Decimal, now: datetime
+    connection: Connection,
+    position_id: int,
+    issued: Decimal,
+    given: Decimal,
+    day: date,
+    now: datetime,
 ) -> Position:
-    """`split` within a unit of work: `issued` shares for `given` ones, both > 0."""
+    """`split` of `day` within a unit of work: `issued` shares for `given` ones, both > 0."""
     position = book.open_position(connection, position_id)
     _require_no_open_order(connection, position_id, "recording a split")
-    day = exchange_date(now)
     due_by = income.Day(day, position.last_price)
     position, dividend = income.work_off(connection, position, due_by, now)
     entry = entries.split(position.balance, issued, given, day)
     position, entry_id = book.post(connection, position, entry, now)
-    position = _split_last_price(connection, position, issued, given, now)
+    position = _split_last_price(connection, position, issued, given, day)
     ratio = divided(SHARES, issued, given)
     per_new_share = divided(PRICE, dividend, ratio)
     since = Since(dividend=per_new_share, split=ratio)
@@ -379,12 +383,13 @@ def was_split(
 
 
 def _split_last_price(
-    connection: Connection, position: Position, new: Decimal, old: Decimal, now: datetime
+    connection: Connection, position: Position, new: Decimal, old: Decimal, day: date
 ) -> Position:
-    if position.last_price is None:
+    """The last price in shares after the split; one made after `day` is in them already."""
+    price, made_at = position.last_price, position.last_price_at
+    if price is None or made_at is None or exchange_date(made_at) > day:
         return position
-    after = entries.price_after_split(position.last_price, new, old)
-    made_at = position.last_price_at or now
+    after = entries.price_after_split(price, new, old)
     records.store_price(connection, position.position_id, after, made_at)
     return replace(position, last_price=after)
 

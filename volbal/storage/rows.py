@@ -225,3 +225,11 @@ class StoredAutopilot:
     position_id: int
     is_on: bool
     seen_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingAutopilot:
+    """What an autopilot waits for: the code of the error, and a sentence."""
+
+    code: str
+    why: str

@@ -58,9 +58,13 @@ def card(row: Row, now: datetime) -> str:
 def _price(row: Row, now: datetime) -> str:
     seen = row.quote
     if seen is None:
-        return _block(UNDEFINED, "No price yet: evaluate at a typed one, or fetch prices")
+        return _block(
+            UNDEFINED,
+            row.trouble or "No price yet: evaluate at a typed one, or fetch prices",
+        )
     age = duration((now - seen.seen_at(now)).total_seconds())
-    return _block(price(seen.price), f"{age} old · {seen.source}")
+    told = f"{age} old · {seen.source}"
+    return _block(price(seen.price), f"{told}. {row.trouble}" if row.trouble else told)
 
 
 def _block(value: str, below: str) -> str:

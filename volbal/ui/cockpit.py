@@ -16,7 +16,7 @@ from volbal.domain.wording import duration, money, percent, percent_change, pric
 from volbal.errors import InvalidInput, VolbalError
 from volbal.formatting import UNDEFINED
 from volbal.market.sessions import quote
-from volbal.services import market_data, overview, positions, trading
+from volbal.services import autopilot, market_data, overview, positions, trading
 from volbal.services.market_data import SeenPrice
 from volbal.services.overview import Row
 from volbal.services.running import Database
@@ -168,14 +168,16 @@ def _quote_text(seen: SeenPrice, newest: SeenPrice) -> str:
 def _evaluate(database: Database, row: Row, token: str) -> str:
     typed = st.session_state[f"{token}-price"]
     confirmed = st.session_state.get(f"{token}-confirmed", False)
-    if typed:
+    if typed is not None:
         asked = quote(typed, confirmed=confirmed)
     elif row.quote is not None:
         asked = replace(row.quote, confirmed=confirmed or row.quote.confirmed)
     else:
         raise InvalidInput("price", "none is known", "type one, or fetch prices on the Data page")
-    made = trading.evaluate(database, row.position.position_id, asked, acting.now())
-    return f"Evaluated at {price(made.decision.price)}: see the decision below."
+    before, made = autopilot.evaluate(database, row.position.position_id, asked, acting.now())
+    missed = "1 close" if before.bars == 1 else f"{before.bars:,} closes"
+    first = f" {missed} that its autopilot had missed came first." if before.bars else ""
+    return f"Evaluated at {price(made.decision.price)}: see the decision below.{first}"
 
 
 EXCHANGE_IS = {

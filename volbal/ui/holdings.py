@@ -369,10 +369,13 @@ def _show_waiting(database: Database, row: Row, seen_until: datetime, now: datet
     """Bars that the autopilot has not seen yet, and the button that has them looked at now."""
     position = row.position
     st.caption(f"Bars that closed by {log.moment(seen_until)} are done.")
+    if row.waits_for:
+        st.warning(log.plain(row.waits_for), icon=":material/hourglass_top:")
     try:
         bars = len(autopilot.missed(database, position.position_id, now))
     except PriceUnavailable as error:
-        st.warning(str(error), icon=":material/cloud_off:")
+        if not row.waits_for:
+            st.warning(str(error), icon=":material/cloud_off:")
         bars = 0
     if bars:
         if st.button(f"Catch up on {bars:,} bars", type="primary", icon=":material/fast_forward:"):
@@ -408,13 +411,8 @@ def _catch_up(database: Database, position_id: int) -> None:
     def show(done: int, of: int) -> None:
         bar.progress(done / of, f"{done:,} of {of:,} bars")
 
-    try:
-        done = autopilot.catch_up(database, position_id, acting.now(), show)
-    except PriceUnavailable as error:
-        acting.say("error", str(error))
-    else:
-        if done.stopped:
-            acting.say("error", done.stopped)
-        told = f"{done.bars:,} bars looked at, {done.orders:,} orders filled on paper."
-        acting.say("success", told)
+    done = autopilot.catch_up(database, position_id, acting.now(), show)
+    if done.stopped:
+        acting.say("error", done.stopped)
+    acting.say("success", f"{done.bars:,} bars looked at, {done.orders:,} orders filled on paper.")
     st.rerun()

@@ -11,7 +11,7 @@ from volbal.domain.wording import money
 from volbal.services import sample
 from volbal.services.overview import Concern, Overview, Row, Totals
 from volbal.services.running import Database
-from volbal.ui import acting, cards, tables
+from volbal.ui import acting, cards, log, tables
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 
@@ -23,6 +23,8 @@ CONCERNS = {
     Concern.TRIGGER_MET: ("Trigger met", "red", "The rule wants an order now: evaluate it."),
     Concern.OPEN_ORDER: ("Open order", "blue", "Record its fill, or cancel it."),
     Concern.SUSPECT_PRICE: ("Suspect price", "orange", "The price is far from the last one."),
+    Concern.UNUSABLE_PRICE: ("Unusable price", "red", "Its card says why and what to do."),
+    Concern.AUTOPILOT_WAITS: ("Autopilot waits", "orange", "Its Autopilot tab says why."),
     Concern.OUTSIDE_GUARDRAILS: ("Outside guardrails", "orange", "The stock share left them."),
     Concern.DIVIDEND_DUE: ("Dividend due", "green", "An ex-date or pay date has come."),
     Concern.NO_PRICE: ("No price", "gray", "Evaluate it at a typed price, or fetch prices."),
@@ -212,7 +214,8 @@ def badges(row: Row) -> None:
         st.badge("Autopilot", icon=":material/smart_toy:", color="violet", help="Runs on paper.")
     for concern in row.concerns:
         badge, colour, told = CONCERNS[concern]
-        st.badge(badge, color=colour, help=told)  # type: ignore[arg-type]  # one of its colours
+        why = row.waits_for if concern is Concern.AUTOPILOT_WAITS else told
+        st.badge(badge, color=colour, help=log.plain(why))  # type: ignore[arg-type]  # one of its colours
 
 
 def _show_archive(rows: Sequence[Row]) -> None:

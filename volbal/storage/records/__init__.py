@@ -5,6 +5,7 @@ Functions take the connection of a `Database.read()` or `Database.write()` block
 
 from volbal.storage.records.comparison import fees_and_dividends
 from volbal.storage.records.dividends import (
+    delete_dividend,
     dividend_entries,
     dividends_of,
     find_dividend,
@@ -23,6 +24,7 @@ from volbal.storage.records.entries import (
     holdings_of,
     insert_entry,
     insert_valuation,
+    splits_of,
     valuations_of,
 )
 from volbal.storage.records.log import (
@@ -103,6 +105,7 @@ from volbal.storage.records.screens import (
     running_autopilots,
     samples,
     store_autopilot,
+    waiting_autopilots,
 )
 from volbal.storage.records.timeline import (
     count_log_lines,
@@ -124,6 +127,7 @@ __all__ = [
     "count_log_lines",
     "decision_numbers",
     "delete_bars",
+    "delete_dividend",
     "delete_preset",
     "delete_price_dividends",
     "delete_price_splits",
@@ -185,6 +189,7 @@ __all__ = [
     "running_autopilots",
     "samples",
     "saved_queries",
+    "splits_of",
     "store_accrual",
     "store_announcement",
     "store_autopilot",
@@ -201,4 +206,5 @@ __all__ = [
     "unpaid_dividends",
     "valuations_of",
     "view_columns",
+    "waiting_autopilots",
 ]

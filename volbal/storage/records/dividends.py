@@ -31,6 +31,10 @@ def store_announcement(
     )
 
 
+def delete_dividend(connection: Connection, dividend_id: int) -> None:
+    connection.execute("delete from dividends where dividend_id = ?", [dividend_id])
+
+
 def find_dividend(connection: Connection, dividend_id: int) -> Dividend | None:
     row = connection.execute(
         """

@@ -74,6 +74,19 @@ def entries_of(connection: Connection, position_id: int) -> list[StoredEntry]:
     return [_entry(row) for row in rows]
 
 
+def splits_of(connection: Connection, position_id: int) -> list[tuple[date, Decimal, Decimal]]:
+    """The day, the new shares and the old ones of each split, oldest first."""
+    return connection.execute(
+        """
+        select entry_on, new_shares, old_shares
+        from entries
+        where position_id = ? and kind = 'split'
+        order by entry_id
+        """,
+        [position_id],
+    ).fetchall()
+
+
 def held_before(connection: Connection, position_id: int, day: date) -> tuple[Decimal, Decimal]:
     """Shares held at the close before `day`, and new shares per such share by splits since."""
     row = connection.execute(

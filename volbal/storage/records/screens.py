@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from volbal.storage.records.values import Connection, aware, stored
-from volbal.storage.rows import StoredAutopilot
+from volbal.storage.rows import StoredAutopilot, WaitingAutopilot
 
 
 def find_autopilot(connection: Connection, position_id: int) -> StoredAutopilot | None:
@@ -25,6 +25,22 @@ def running_autopilots(connection: Connection) -> list[StoredAutopilot]:
         """
     ).fetchall()
     return [StoredAutopilot(position_id, is_on, aware(at)) for position_id, is_on, at in rows]
+
+
+def waiting_autopilots(connection: Connection) -> dict[int, WaitingAutopilot]:
+    """By position, those of which the last thing told is that they wait."""
+    rows = connection.execute(
+        """
+        select
+            position_id, arg_max(json_extract_string(outputs, '$.code'), event_id),
+            arg_max(sentence, event_id)
+        from events
+        where type in ('autopilot', 'autopilot_waits')
+        group by position_id
+        having arg_max(type, event_id) = 'autopilot_waits'
+        """
+    ).fetchall()
+    return {position_id: WaitingAutopilot(code, why) for position_id, code, why in rows}
 
 
 def store_autopilot(
