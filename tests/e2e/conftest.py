@@ -40,6 +40,8 @@ FLAGS = [
     "--disable-sync",
 ]
 SCHEMES: dict[bool, Literal["light", "dark"]] = {False: "light", True: "dark"}
+BUG = "[data-testid=stException], [class*=st-key-fault-]"
+"""What a page shows of a bug: `volbal.ui.fault`, or Streamlit itself where that fails."""
 PROBE = re.compile(r"/\w+/_stcore/")
 """Streamlit asks below the page's own path first and finds nothing there; harmless."""
 
@@ -159,7 +161,7 @@ def visit(windows: dict[bool, BrowserContext], server_url: str) -> Iterator[Visi
         return page
 
     yield opened
-    bugs = sum(page.locator("[data-testid=stException]").count() for page in pages)
+    bugs = sum(page.locator(BUG).count() for page in pages)
     for page in pages:
         page.close()
     assert complaints == []

@@ -15,7 +15,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 from books import opened
-from conftest import place_of, served
+from conftest import BUG, place_of, served
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from volbal.services import positions
@@ -55,7 +55,7 @@ def shot(page: Page, name: str, look: tuple[str, bool]) -> None:
     size, dark = look
     ARTIFACTS.mkdir(exist_ok=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0], name
-    assert page.get_by_test_id("stException").count() == 0, name
+    assert page.locator(BUG).count() == 0, name
     path = ARTIFACTS / f"investor-{name}-{size}-{'dark' if dark else 'light'}.png"
     page.screenshot(path=path, full_page=True)
 

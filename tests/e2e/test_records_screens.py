@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from conftest import BUG
 from playwright.sync_api import BrowserContext, expect
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
@@ -38,5 +39,5 @@ def test_a_page_of_the_records_fits_both_screens_in_both_themes(
             expect(page.get_by_test_id("stApp")).to_have_css("background-color", background)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             page.screenshot(path=ARTIFACTS / f"{name}-{size}-{scheme}.png")
-    assert page.get_by_test_id("stException").count() == 0
+    assert page.locator(BUG).count() == 0
     page.close()

@@ -10,7 +10,16 @@ import pytest
 from books import DAY, NOW, carried_out
 from streamlit.testing.v1 import AppTest
 
-from volbal.services import comparison, income, positions, queries, running, timeline, trading
+from volbal.services import (
+    comparison,
+    exports,
+    income,
+    positions,
+    queries,
+    running,
+    timeline,
+    trading,
+)
 
 PAGES = ("timeline", "dividends", "sql", "compare")
 EX_ON = date(2026, 1, 6)
@@ -210,6 +219,17 @@ def test_sql_that_cannot_run_is_explained(open_page, sql: str) -> None:
     next(button for button in app.button if button.label == "Run").click().run()
     assert not app.exception
     assert len(app.error) == 1
+
+
+def test_whole_numbers_beyond_64_bits_are_shown_and_exported_to_the_last_digit(open_page) -> None:
+    sql = f"select {2**100}::hugeint as wide union all select -1 union all select null order by 1"
+    app = open_page("sql", {"sql": sql})
+    assert not app.exception
+    assert app.dataframe[0].value["wide"].dropna().tolist() == ["-1", str(2**100)]
+    answer = queries.ask(running_settings(), sql)
+    for kind in exports.MEDIA_TYPES:
+        assert exports.table_bytes(answer.frame, kind)
+    assert str(2**100).encode() in exports.table_bytes(answer.frame, "csv")
 
 
 @pytest.mark.parametrize("name", queries.EXAMPLES)

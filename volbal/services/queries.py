@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -20,6 +20,8 @@ __all__ = ["EXAMPLES", "Answer", "ViewColumn", "ask", "connecting", "delete", "s
 LONGEST_NAME: Final = 60
 LONGEST_SQL: Final = 20_000
 MOST_ROWS: Final = 10_000
+WORD: Final = 63
+"""Bits of the whole numbers that every program takes, without their sign."""
 
 EXAMPLES: Final[Mapping[str, str]] = {
     "Positions and their stock share": """\
@@ -82,7 +84,8 @@ order by kind""",
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a query gave: DECIMAL as Decimal. truncated: there were more than MOST_ROWS rows."""
+    """What a query gave: DECIMAL as Decimal, whole numbers of a column that are beyond 64 bits as
+    text, which shows and exports every digit. truncated: there were more than MOST_ROWS rows."""
 
     frame: pd.DataFrame
     truncated: bool
@@ -96,8 +99,18 @@ def ask(settings: Settings, sql: str) -> Answer:
     table = maintenance.query(settings, _statement(sql), rows=MOST_ROWS)
     frame = pd.DataFrame(dict(enumerate(zip(*table.rows, strict=True))), dtype=object)
     frame = frame.reindex(columns=range(len(table.columns))).infer_objects()
+    for place in frame:
+        frame[place] = _exact(frame[place])
     frame.columns = pd.Index(unique_names(table.columns))
     return Answer(frame, table.truncated)
+
+
+def _exact(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Text in the place of numbers that no table on a page, nor Parquet, has room for."""
+    wide = column.dtype == object and any(
+        isinstance(cell, int) and cell.bit_length() > WORD for cell in column
+    )
+    return column.map(str, na_action="ignore") if wide else column
 
 
 def _statement(sql: str) -> str:
