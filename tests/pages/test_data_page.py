@@ -158,6 +158,13 @@ def test_a_file_is_looked_at_then_saved_then_deleted(open_page) -> None:
     assert "OWN" not in series(app)
 
 
+def test_a_link_to_an_interval_without_prices_is_explained(open_page) -> None:
+    app = open_page("data", {"symbol": "KO", "interval": "5m"})
+    assert "There are no 5m prices of KO here: fetch them, or look at those of 1d." in words(app)
+    assert "interval" not in app.query_params
+    assert "There are no 5m prices" not in words(app.run())
+
+
 def test_rows_that_cannot_be_used_are_listed_and_nothing_is_saved(open_page) -> None:
     app = open_page("data")
     content = b"Date,Close,Volume\n2020-01-02,x,-5\n2020-13-03,1,1\n"

@@ -10,6 +10,7 @@ import pytest
 from books import DAY, NOW, carried_out
 from streamlit.testing.v1 import AppTest
 
+from volbal.errors import InvalidInput
 from volbal.services import (
     comparison,
     exports,
@@ -250,9 +251,20 @@ def test_a_query_is_saved_offered_and_deleted(open_page) -> None:
     app.button(key="sql-save").click().run()
     assert queries.saved(running.database()) == {"My fills": "from v_fills"}
     assert app.selectbox(key="sql.chosen").value == "My fills"
+    app.text_area(key="sql.text").set_value("from v_orders")
+    next(button for button in app.button if button.label == "Run").click().run()
+    app.text_input[0].set_value("My fills").run()
+    assert app.button(key="sql-save").disabled
+    with pytest.raises(InvalidInput, match="'My fills' is saved with another text"):
+        queries.save(running.database(), "My fills", "from v_orders", NOW)
+    assert queries.saved(running.database()) == {"My fills": "from v_fills"}
+    app.checkbox[0].check().run()
+    app.button(key="sql-save").click().run()
+    assert queries.saved(running.database()) == {"My fills": "from v_orders"}
+    assert "Forget the saved query My fills? It is:" in words(app)
     app.button(key="sql-delete").click().run()
     assert queries.saved(running.database()) == {}
-    assert app.text_area(key="sql.text").value == "from v_fills"
+    assert app.text_area(key="sql.text").value == "from v_orders"
 
 
 def test_an_answer_can_be_drawn(open_page) -> None:
@@ -293,6 +305,19 @@ def test_the_configuration_of_a_position_can_be_compared(open_page) -> None:
 def test_a_link_to_a_policy_that_is_gone_is_explained(open_page) -> None:
     app = open_page("compare", {"with": "mine"})
     assert "mine, which is not here any more" in words(app)
+    assert not app.exception
+
+
+def test_what_a_link_to_compare_asks_in_vain_is_explained(open_page) -> None:
+    some()
+    app = open_page("compare", {"of": "Nope"})
+    assert "The link's of is 'Nope': not Policies or Positions; Policies is used." in words(app)
+    query = {"of": "Positions", "positions": "zzz", "since": "2999-01-01"}
+    app = open_page("compare", query)
+    assert "The link's position 'zzz' is not there; it is left out." in words(app)
+    assert "The link's since is '2999-01-01': no day from 1970-01-01 to " in words(app).replace(
+        "\\", ""
+    )
     assert not app.exception
 
 

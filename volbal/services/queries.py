@@ -127,14 +127,24 @@ def saved(database: Database) -> dict[str, str]:
         return records.saved_queries(connection)
 
 
-def save(database: Database, name: str, sql: str, now: datetime) -> str:
-    """Keep a query, replacing an own one of that name; returns the name. Raises InvalidInput."""
+def save(database: Database, name: str, sql: str, now: datetime, *, replace: bool = False) -> str:
+    """Keep a query; returns its name.
+
+    replace: an own one of that name with another text may go. Raises InvalidInput.
+    """
     text = name.strip()
     if not text or len(text) > LONGEST_NAME:
         raise InvalidInput("name", f"{len(text)} characters", f"allowed: 1 to {LONGEST_NAME}")
     if text in EXAMPLES:
         raise InvalidInput("name", f"{text!r} is an example", "choose another name")
     with database.write() as connection:
+        before = records.saved_queries(connection).get(text, sql)
+        if before != sql and not replace:
+            raise InvalidInput(
+                "name",
+                f"{text!r} is saved with another text",
+                "choose another name, or say that it is replaced",
+            )
         records.store_query(connection, text, _statement(sql), now)
     return text
 
