@@ -24,10 +24,11 @@ def keeping(sql: str, chosen: str | None, own: Mapping[str, str]) -> None:
             max_chars=queries.LONGEST_NAME,
             help="Under which it is offered above. Example: Fees per year.",
         )
-        replaced = own.get(name.strip(), sql)
+        known = (name or "").strip()
+        replaced = own.get(known, sql)
         replace = replaced != sql and st.checkbox(
-            f"Replace the saved {log.plain(name.strip())}, whose text is another",
-            key=f"sql-replace-{name}",
+            f"Replace the saved {log.plain(known)}, whose text is another",
+            key=f"sql-replace-{known}",
         )
         token = acting.token("sql-save")
         st.button(
@@ -35,7 +36,7 @@ def keeping(sql: str, chosen: str | None, own: Mapping[str, str]) -> None:
             type="primary",
             disabled=replaced != sql and not replace,
             on_click=acting.act,
-            args=(token, _save, name, sql, replace),
+            args=(token, _save, known, sql, replace),
             key="sql-save",
         )
     if chosen in own:

@@ -1,6 +1,7 @@
 """Tables on pages, and the one control that downloads them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -73,27 +74,51 @@ def pick(
 def downloads(source: Source, name: str, key: str) -> None:
     """A menu that downloads `source` as NAME.csv, .xlsx, .json or .parquet.
 
-    source: a table; several by name (xlsx and json only); or what fetches a table too long for
-    the page. The file is made when it is asked for.
+    source: a table; several by name, of which a csv or parquet holds one; or what fetches a table
+    too long for the page. The file is made when it is asked for.
     """
-    several = isinstance(source, Mapping)
-    kinds = exports.SEVERAL if several else tuple(exports.MEDIA_TYPES)
-    files({kind: _maker(source, kind) for kind in kinds}, name, key)
+    if not isinstance(source, Mapping):
+        files({kind: _maker(source, kind) for kind in exports.MEDIA_TYPES}, name, key)
+        return
+    entries = [_File(LABELS[kind], name, kind, _maker(source, kind)) for kind in exports.SEVERAL]
+    entries += [
+        _File(
+            f"{table}: {LABELS[kind]}", f"{name}-{table.lower()}", kind, _maker({table: one}, kind)
+        )
+        for table, one in source.items()
+        for kind in exports.MEDIA_TYPES
+        if kind not in exports.SEVERAL
+    ]
+    _menu(entries, key, "Download")
 
 
 def files(
     makers: Mapping[str, Callable[[], bytes]], name: str, key: str, title: str = "Download"
 ) -> None:
     """A menu that downloads NAME in one of several formats, each made when it is asked for."""
+    _menu([_File(LABELS[kind], name, kind, make) for kind, make in makers.items()], key, title)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One entry of a menu."""
+
+    label: str
+    name: str
+    kind: str
+    make: Callable[[], bytes]
+
+
+def _menu(entries: Iterable[_File], key: str, title: str) -> None:
     with st.popover(title, icon=":material/download:", key=key, type="tertiary"):
-        for kind, maker in makers.items():
+        for one in entries:
             st.download_button(
-                LABELS[kind],
-                data=maker,
-                file_name=f"{name}.{kind}",
-                mime=MEDIA_TYPES[kind],
+                one.label,
+                data=one.make,
+                file_name=f"{one.name}.{one.kind}",
+                mime=MEDIA_TYPES[one.kind],
                 on_click="ignore",
-                key=f"{key}-{kind}",
+                key=f"{key}-{one.name}.{one.kind}",
                 width="stretch",
             )
 
