@@ -15,8 +15,7 @@ PAGE = "compare"
 OF, NAMES, SINCE = f"{PAGE}.of", f"{PAGE}.names", f"{PAGE}.since"
 POLICIES, POSITIONS = "Policies", "Positions"
 FIRST = date(1970, 1, 1)
-SHOWN = 5
-"""Positions of a link that are told not to be there."""
+SHOWN = 5  # positions of a link that are told not to be there
 TYPED = "typed below"
 EXAMPLE = ["conservative", "standard", "aggressive"]
 

@@ -245,9 +245,9 @@ def test_the_tables_hold_every_fill_and_dividend(open_page) -> None:
     assert labels[:3] == [
         "Excel workbook",
         "JSON, for programs",
-        "Days: CSV, for any program",
+        "Days, CSV",
     ]
-    assert "Fills: Parquet, for notebooks and DuckDB" in labels
+    assert "Fills, Parquet" in labels
     assert len(labels) == 10
 
 

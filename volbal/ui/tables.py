@@ -83,7 +83,10 @@ def downloads(source: Source, name: str, key: str) -> None:
     entries = [_File(LABELS[kind], name, kind, _maker(source, kind)) for kind in exports.SEVERAL]
     entries += [
         _File(
-            f"{table}: {LABELS[kind]}", f"{name}-{table.lower()}", kind, _maker({table: one}, kind)
+            f"{table}, {LABELS[kind].partition(',')[0]}",
+            f"{name}-{table.lower()}",
+            kind,
+            _maker({table: one}, kind),
         )
         for table, one in source.items()
         for kind in exports.MEDIA_TYPES
