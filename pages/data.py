@@ -134,8 +134,9 @@ def draw(one: Coverage) -> None:
     if one.is_stored:
         with st.popover("Delete", icon=":material/delete:", key=f"{PAGE}.delete-{revision}"):
             st.markdown(
-                f"Forget the {one.bars:,} stored {one.interval} bars of {one.symbol}? Positions "
-                "and their records are not touched."
+                f"Forget the {one.bars:,} stored {one.interval} bars of {one.symbol}? "
+                f"{market_data.without_stored(one.symbol, one.interval)} Positions and their "
+                "records are not touched."
             )
             st.button(
                 f"Delete {one.symbol} {one.interval}",

@@ -68,8 +68,8 @@ def test_prices_are_fetched_listed_simulated_and_deleted(run: Run, monkeypatch) 
     assert "There are no 1h prices of KO" in run("simulate", "KO", "--interval", "1h")[2]
     assert run("prices", "delete", "KO")[:2] == (
         0,
-        "The stored 1d prices of KO are deleted; the bundled ones, which end on 2014-12-31, are "
-        "used.\n",
+        "The stored 1d prices of KO are deleted. The bundled ones take their place: they end on "
+        "2014-12-31.\n",
     )
     assert "Prices: bundled: " in run("simulate", "KO")[1]
 

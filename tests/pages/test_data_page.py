@@ -170,11 +170,13 @@ def test_rows_that_cannot_be_used_are_listed_and_nothing_is_saved(open_page) -> 
     content = b"Date,Close,Volume\n2020-01-02,x,-5\n2020-13-03,1,1\n"
     app = app.file_uploader[0].upload("own.csv", content, "text/csv").run()
     assert "2 rows cannot be used; nothing was saved" in app.error[0].value
+    assert (
+        "- line 2\\: Close 'x' is no number such as 1234.5; volume -5 is not a number \\>= 0\n"
+        "- line 3\\: Date '2020-13-03' is no ISO date such as 2020-01-31"
+    ) in words(app)
+    app = app.file_uploader[0].upload("own.csv", b"Date,Close\n" + 11 * b"2020-01-02,x\n").run()
     refused = app.dataframe[0].value
-    assert refused["row"].tolist() == ["line 2", "line 3"]
-    assert refused["reason"][0] == (
-        "Close 'x' is no number such as 1234.5; volume -5 is not a number >= 0"
-    )
+    assert refused["row"].tolist() == [f"line {line}" for line in range(2, 13)]
     assert "OWN" not in market_data.known_symbols(running.database())
 
 
@@ -198,6 +200,8 @@ def test_closes_alone_are_told_and_shown_without_empty_columns(open_page) -> Non
     app = open_page("data", {"symbol": "X"})
     assert "closes only: no limit ticks" in words(app)
     assert app.dataframe[1].value.columns.tolist() == ["time", "close"]
+    [chart] = app.get("echarts_chart")
+    assert "Volume" not in str(chart.proto)
 
 
 def test_a_series_that_another_window_deleted_is_not_looked_at(open_page) -> None:

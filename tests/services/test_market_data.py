@@ -353,8 +353,8 @@ def test_a_series_from_a_file_is_not_overwritten_by_a_fetch(database, yahoo, clo
 def test_deleting_brings_the_bundled_prices_back(database, yahoo, clock):
     refresh(database, yahoo, "KO", "1d", clock.now)
     assert market_data.delete(database, "KO") == (
-        "The stored 1d prices of KO are deleted; the bundled ones, which end on 2014-12-31, are "
-        "used."
+        "The stored 1d prices of KO are deleted. The bundled ones take their place: they end on "
+        "2014-12-31."
     )
     assert rows(database)["bars"] == []
     assert history(database, "KO").provenance.source.startswith("bundled")

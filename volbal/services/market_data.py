@@ -396,17 +396,22 @@ def upcoming_dividend(yahoo: "YahooPrices", symbol: str) -> "UpcomingDividend":
     return yahoo.upcoming_dividend(as_symbol(symbol))
 
 
+def without_stored(symbol: str, interval: str) -> str:
+    """What is used where none are stored, in one sentence; empty where there is nothing."""
+    name = as_symbol(symbol)
+    if interval != DAILY or name not in BUNDLED.symbols():
+        return ""
+    return f"The bundled ones take their place: they end on {BUNDLED.history(name).last_date}."
+
+
 def delete(database: Database, symbol: str, interval: str = DAILY) -> str:
     """Forget a stored series; bundled prices of the symbol are used again, if there are any.
 
-    Returns what became of them, in one sentence. Raises PriceUnavailable where nothing is stored.
+    Returns what became of them, in sentences. Raises PriceUnavailable where nothing is stored.
     """
-    name = as_symbol(symbol)
+    name, then = as_symbol(symbol), without_stored(symbol, interval)
     with database.write() as connection:
         if records.find_series(connection, name, interval) is None:
             raise PriceUnavailable(f"No {interval} prices of {name} are stored.")
         price_store.delete(connection, name, interval)
-    gone = f"The stored {interval} prices of {name} are deleted"
-    if interval != DAILY or name not in BUNDLED.symbols():
-        return f"{gone}."
-    return f"{gone}; the bundled ones, which end on {BUNDLED.history(name).last_date}, are used."
+    return " ".join(filter(None, (f"The stored {interval} prices of {name} are deleted.", then)))

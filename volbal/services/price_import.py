@@ -27,7 +27,7 @@ class Import:
     history: the series as saving leaves it; source: how it will name its origin. before: the
     stored series that it replaces, or whose dividends and splits it changes. lost: stored bars that
     the file lacks. effect: what saving does, one sentence. findings: what is odd about the series
-    then.
+    then, and was not before. actions: what a file without bars has; None for a file with bars.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Import:
     lost: int
     effect: str
     findings: tuple[Finding, ...]
+    actions: Actions | None = None
 
 
 class StoredMeanwhile(InvalidInput):
@@ -123,7 +124,9 @@ def _with_actions(database: Database, name: str, given: Actions, symbol: str) ->
         if rows is not None
     ]
     effect = f"Puts {' and '.join(counts)} into the daily prices of {symbol}."
-    return Import(name, history, before.source, before, 0, effect, tuple(findings(history)))
+    known = set(findings(stored))
+    odd = tuple(one for one in findings(history) if one not in known)
+    return Import(name, history, before.source, before, 0, effect, odd, given)
 
 
 def _paid(notes: tuple[str, ...]) -> tuple[str, ...]:

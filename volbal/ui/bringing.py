@@ -14,14 +14,14 @@ from volbal.market.validation import InvalidPrices
 from volbal.services import price_import, running
 from volbal.services.price_import import Import
 from volbal.ui import acting, log, tables
-from volbal.ui.series import bar_columns
+from volbal.ui.series import DIVIDEND_COLUMNS, SPLIT_COLUMNS, bar_columns
 
 PAGE = "data"
 TURN, ORDER = f"{PAGE}.file.turn", f"{PAGE}.file.order"
 SAVED = f"{PAGE}.file.saved"
 LARGEST_MB = price_import.LARGEST // 2**20
 SHOWN = 5
-"""Bars at each end of a preview."""
+"""Rows at each end of a preview."""
 
 
 def inputs() -> None:
@@ -91,14 +91,22 @@ def _show_refusal(error: InvalidPrices) -> None:
         icon=":material/error:",
     )
     frame = pd.DataFrame({"row": list(reasons), "reason": list(map("; ".join, reasons.values()))})
-    config = {"row": "Row", "reason": st.column_config.TextColumn("Reason", width="large")}
+    if len(frame) <= tables.MANY:  # as text: a narrow screen cuts the cells of a table off
+        lines = (
+            f"- {log.plain(f'{place}: {why}')}" for place, why in frame.itertuples(index=False)
+        )
+        st.markdown("\n".join(lines))
+        tables.downloads(frame, "refused-rows", f"{PAGE}-refused-downloads")
+        return
+    row = st.column_config.TextColumn("Row", width="small")
+    config = {"row": row, "reason": st.column_config.TextColumn("Reason", width="large")}
     tables.show(
         frame,
         f"{PAGE}-refused",
         config,
         alt="Rows that cannot be used",
         name="refused-rows",
-        height="content" if len(frame) <= tables.MANY else 400,
+        height=400,
     )
 
 
@@ -110,15 +118,18 @@ def _show(looked_at: Import, file_id: str) -> None:
         f"{len(history.dividends):,}, splits {len(history.splits):,}. {log.plain(looked_at.effect)}"
     )
     told = [f":material/info: {log.plain(note[:1].upper() + note[1:])}." for note in history.notes]
-    odd = few([one.sentence for one in looked_at.findings], "more, to be seen under Checks.")
+    odd = few(
+        [one.sentence for one in looked_at.findings], "more, to be seen under Checks once saved."
+    )
     told += [f":material/warning: {sentence}" for sentence in odd]
     if told:
         st.caption("  \n".join(told))
-    bars = history.bars.reset_index().dropna(axis="columns", how="all")
-    ends = bars if len(bars) <= 2 * SHOWN else pd.concat([bars.head(SHOWN), bars.tail(SHOWN)])
-    tables.show(
-        ends, f"{PAGE}-preview", bar_columns(history), alt="The first and the last bars of the file"
-    )
+    if looked_at.actions is None:
+        bars = history.bars.reset_index().dropna(axis="columns", how="all")
+        _show_ends(bars, "bars", bar_columns(history))
+    else:
+        _show_ends(looked_at.actions.dividends, "dividends", DIVIDEND_COLUMNS)
+        _show_ends(looked_at.actions.splits, "splits", SPLIT_COLUMNS)
     lose = looked_at.lost > 0 and st.checkbox(
         f"Lose the {looked_at.lost:,} stored bars that this file lacks",
         key=f"{PAGE}.lose-{file_id}-{history.symbol}",
@@ -140,6 +151,15 @@ def _show(looked_at: Import, file_id: str) -> None:
             st.session_state[SAVED],
         ),
     )
+
+
+def _show_ends(rows: pd.DataFrame | None, what: str, columns: dict[str, Any]) -> None:
+    """The first and the last rows of what a file has."""
+    if rows is None:
+        return
+    ends = rows if len(rows) <= 2 * SHOWN else pd.concat([rows.head(SHOWN), rows.tail(SHOWN)])
+    alt = f"The first and the last {what} of the file"
+    tables.show(ends, f"{PAGE}-preview-{what}", columns, alt=alt)
 
 
 def _show_saved() -> None:
