@@ -27,7 +27,7 @@ def keeping(sql: str, chosen: str | None, own: Mapping[str, str]) -> None:
         known = (name or "").strip()
         replaced = own.get(known, sql)
         replace = replaced != sql and st.checkbox(
-            f"Replace the saved {log.plain(known)}, whose text is another",
+            f"Replace the saved query {log.plain(known)}",
             key=f"sql-replace-{known}",
         )
         token = acting.token("sql-save")
