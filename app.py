@@ -20,6 +20,7 @@ from volbal import access, api
 from volbal.config import api_token
 from volbal.errors import VolbalError
 from volbal.services import running, study_life
+from volbal.ui import fault
 
 LOG = logging.getLogger("volbal")
 
@@ -100,7 +101,11 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         running.close()
 
 
-ui = st.App(Path(__file__).parent / "volbal" / "ui" / "main.py", lifespan=lifespan)
+ui = st.App(
+    Path(__file__).parent / "volbal" / "ui" / "main.py",
+    lifespan=lifespan,
+    on_script_error=fault.show,
+)
 # FastAPI's own /docs fetches its scripts from elsewhere and is blank offline.
 app = FastAPI(title="volbal", lifespan=ui.lifespan(), docs_url=None, redoc_url=None)
 app.add_middleware(access.Access, token=TOKEN)

@@ -14,6 +14,8 @@ from volbal.ui.address import Question
 PAGE = "compare"
 OF, NAMES, SINCE = f"{PAGE}.of", f"{PAGE}.names", f"{PAGE}.since"
 POLICIES, POSITIONS = "Policies", "Positions"
+FIRST = date(1970, 1, 1)
+SHOWN = 5  # positions of a link that are told not to be there
 TYPED = "typed below"
 EXAMPLE = ["conservative", "standard", "aggressive"]
 
@@ -88,6 +90,30 @@ def draw_policies(results: dict[str, Simulation]) -> None:
         components.behind(first.prepared)
 
 
+def explain_link(names: list[str]) -> None:
+    """Which positions and which day of a link cannot be used; the inputs leave them out."""
+    gone = [name for name in st.query_params.get_all("positions") if name not in names]
+    problems = [
+        f"The link's position {log.plain(repr(name))} is not there; it is left out."
+        for name in gone[:SHOWN]
+    ]
+    since, today = st.query_params.get("since", ""), acting.now().date()
+    if since and not is_day(since, today):
+        problems.append(
+            f"The link's since is {log.plain(repr(since))}: no day from {FIRST} to {today}; the "
+            "first day on which all were valued is used."
+        )
+    forms.show_problems(problems)
+
+
+def is_day(text: str, last: date) -> bool:
+    """A day that the input takes."""
+    try:
+        return FIRST <= date.fromisoformat(text) <= last
+    except ValueError:
+        return False
+
+
 def compare_positions(database: running.Database) -> None:
     """Positions since the same day."""
     there = {
@@ -97,6 +123,7 @@ def compare_positions(database: running.Database) -> None:
     if not there:
         st.info("There are no positions yet. Open one in Overview.", icon=":material/add_circle:")
         return
+    explain_link(list(there))
     names = st.multiselect(
         "Positions",
         list(there),
@@ -111,7 +138,7 @@ def compare_positions(database: running.Database) -> None:
     since = st.sidebar.date_input(
         "Since",
         None,
-        min_value=date(1970, 1, 1),
+        min_value=FIRST,
         max_value=acting.now().date(),
         format="YYYY-MM-DD",
         key="since",
@@ -127,6 +154,14 @@ def compare_positions(database: running.Database) -> None:
 
 st.title("Compare")
 st.caption("Policies on the same prices, or positions since the same day.")
+wanted = st.query_params.get("of", POLICIES)
+if wanted not in (POLICIES, POSITIONS):
+    forms.show_problems(
+        [
+            f"The link's of is {log.plain(repr(wanted))}: not {POLICIES} or {POSITIONS}; "
+            f"{POLICIES} is used."
+        ]
+    )
 mode = st.segmented_control(
     "Compare",
     [POLICIES, POSITIONS],

@@ -68,6 +68,16 @@ def keep_possible(name: str, options: Sequence[str]) -> None:
         st.session_state[name] = options[0]
 
 
+def interval_of_link(intervals: Sequence[str]) -> str:
+    """The interval that a link asks for where there are no such prices; else empty."""
+    asked = st.query_params.get(INTERVAL, "")
+    if not asked or asked in intervals:
+        return ""
+    del st.query_params[INTERVAL]
+    was_shown = st.session_state.get(INTERVAL) == asked  # of another symbol: no link asks
+    return "" if was_shown else asked
+
+
 def chosen(found: Sequence[Coverage]) -> Coverage:
     """The series to look at."""
     symbols = list(dict.fromkeys(one.symbol for one in found))
@@ -82,6 +92,7 @@ def chosen(found: Sequence[Coverage]) -> Coverage:
             width=230,
         )
         intervals = [one.interval for one in found if one.symbol == symbol]
+        without = interval_of_link(intervals)
         if len(intervals) > 1:
             keep_possible(INTERVAL, intervals)
             interval = st.segmented_control(
@@ -94,6 +105,12 @@ def chosen(found: Sequence[Coverage]) -> Coverage:
             )
         else:
             interval = intervals[0]
+    if without:
+        st.info(
+            f"There are no {log.plain(without)} prices of {symbol} here: fetch them, or look at "
+            f"those of {interval}.",
+            icon=":material/search:",
+        )
     return next(one for one in found if (one.symbol, one.interval) == (symbol, interval))
 
 

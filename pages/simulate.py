@@ -5,7 +5,7 @@ import streamlit as st
 from volbal.errors import VolbalError
 from volbal.formatting import money, percent
 from volbal.services.research import Simulation
-from volbal.ui import address, components, fields, forms
+from volbal.ui import address, components, fields, forms, tables
 
 PAGE = "simulate"
 
@@ -62,6 +62,8 @@ def draw(result: Simulation) -> None:
         components.show_dividends(result)
     with prices:
         components.behind(result.prepared)
+    name = f"{history.symbol}-{history.first_date}-{history.last_date}"
+    tables.downloads(result.tables, name, f"{PAGE}-downloads")
 
 
 st.title("Simulate")

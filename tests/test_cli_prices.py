@@ -119,6 +119,11 @@ def test_a_file_is_imported_under_its_own_name_once_its_dates_are_clear(
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "Saves 2 1d bars of XYZ."
     assert run("simulate", "XYZ")[1].startswith("XYZ, 2020-04-03 to 2020-04-06")
+    file.write_text("Date;Close\n2020-04-06;11\n", encoding="utf-8")
+    code, out, err = run("prices", "import", str(file))
+    assert (code, out) == (2, "")
+    assert "in place of the 2 from file xyz.csv, 2020-04-03 to 2020-04-06; 1 of those is" in err
+    assert run("prices", "import", str(file), "--replace")[0] == 0
 
 
 def test_of_what_is_odd_about_a_file_the_first_few_are_printed(run: Run, tmp_path: Path) -> None:

@@ -134,6 +134,9 @@ def _add_prices(commands: "argparse._SubParsersAction[_Parser]") -> None:
     imported.add_argument("file", type=Path, metavar="FILE")
     imported.add_argument("symbol", nargs="?", metavar="SYMBOL", help="else the file's name")
     _add_date_order(imported)
+    imported.add_argument(
+        "--replace", action="store_true", help="also where stored bars are lost by it"
+    )
     imported.set_defaults(run=_prices_import)
 
     deleted = actions.add_parser("delete", help="forget the stored prices of a symbol")
@@ -329,7 +332,10 @@ def _prices_refresh(options: argparse.Namespace) -> int:
 def _prices_import(options: argparse.Namespace) -> int:
     symbol = options.symbol or options.file.stem
     settings = Settings.from_environment()
-    print(price_commands.import_text(settings, options.file, symbol, options.dates))
+    told = price_commands.import_text(
+        settings, options.file, symbol, options.dates, lose=options.replace
+    )
+    print(told)
     return 0
 
 

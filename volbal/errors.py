@@ -6,6 +6,8 @@
     │   │   └── UnadjustedPrices a split shows in them
     │   ├── AmbiguousDates       of a file: day or month first? (market.cells)
     │   ├── StoredMeanwhile      other prices than at the preview (services.price_import)
+    │   ├── BarsLost             a file without bars that are stored (services.price_import)
+    │   ├── KeyTooLong           an idempotency key (domain.orders)
     │   ├── PositionClosed       archived: it takes nothing new (domain.position)
     │   └── DividendNotAccrued   paid before its ex-date came (domain.dividends)
     ├── PriceUnavailable         no source can give the prices asked for (HTTP 503)

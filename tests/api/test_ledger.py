@@ -141,6 +141,12 @@ def test_no_or_a_blank_key_is_a_400(ask: Asker, a_position: int, key: str | None
     assert ask("GET", f"/v1/positions/{a_position}/orders").json()["orders"] == []
 
 
+def test_a_key_that_is_too_long_is_told_its_limit(ask: Asker, a_position: int) -> None:
+    response = submitted(ask, a_position, "k" * 5000)
+    assert told(response) == (422, "invalid_idempotency_key")
+    assert "allowed: 1 to 200 characters" in response.json()["message"]
+
+
 MISSING = [
     ("GET", "/v1/positions/999999", None, "position_not_found"),
     ("GET", "/v1/positions/none", None, "position_not_found"),

@@ -35,7 +35,7 @@ def test_a_missing_or_blank_key_is_its_own_refusal(key: str | None) -> None:
 
 def test_a_key_longer_than_two_hundred_characters_is_invalid() -> None:
     assert orders.key("k" * 200) == "k" * 200
-    with pytest.raises(InvalidInput, match="201 characters"):
+    with pytest.raises(InvalidInput, match="more than 200 characters; allowed: 1 to 200"):
         orders.key("k" * 201)
 
 

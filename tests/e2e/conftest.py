@@ -41,6 +41,8 @@ FLAGS = [
     "--disable-sync",
 ]
 SCHEMES: dict[bool, Literal["light", "dark"]] = {False: "light", True: "dark"}
+BUG = "[data-testid=stException], [class*=st-key-fault-]"
+"""What a page shows of a bug: `volbal.ui.fault`, or Streamlit itself where that fails."""
 PROBE = re.compile(r"/\w+/_stcore/")
 """Streamlit asks below the page's own path first and finds nothing there; harmless."""
 
@@ -194,7 +196,7 @@ def place_of(drawn: Locator) -> FloatRect:
 def picture(page: Page, name: str) -> None:
     """Keep what the window shows; all of it must be in order and nothing wider than the window."""
     drawn_to_its_end(page)
-    assert page.get_by_test_id("stException").count() == 0, name
+    assert page.locator(BUG).count() == 0, name
     page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
     ARTIFACTS.mkdir(exist_ok=True)
     page.screenshot(path=ARTIFACTS / f"{name}.png")
@@ -224,7 +226,7 @@ def visit(windows: dict[bool, BrowserContext], server_url: str) -> Iterator[Visi
         return page
 
     yield opened
-    bugs = sum(page.locator("[data-testid=stException]").count() for page in pages)
+    bugs = sum(page.locator(BUG).count() for page in pages)
     for page in pages:
         page.close()
     assert complaints == []

@@ -96,10 +96,15 @@ def test_a_few_bars_without_open_are_noted_with_their_number(read):
         "Datetime,Close\n2020-01-02T16:00:00Z,10\n2020-01-03 16:00,11.5\n",
         "Date|Close\n2020-01-02|10\n2020-01-03|11.5\n",
         "Datum;Schluss\n2.1.2020;10\n3.1.2020;11,5\n",
+        "sep=;\r\nDate;Close\r\n2020-01-02;10\r\n2020-01-03;11.5\r\n",
+        "Date,Close\r2020-01-02,10\r2020-01-03,11.5\r",
+        "Date,Price\n2020-01-02,10\n2020-01-03,11.5\n",
+        "Date,Dernier\n2020-01-02,10\n2020-01-03,11.5\n",
+        "Date,Price,Close\n2020-01-02,1,10\n2020-01-03,1,11.5\n",
     ],
     ids=[
         *("BOM", "case", "spaces", "quotes", "blank lines", "other order", "times", "|"),
-        "German",
+        *("German", "Excel", "CR", "Price", "Dernier", "Price beside Close"),
     ],
 )
 def test_the_same_two_bars_are_read_however_they_are_written(read, text):
@@ -199,6 +204,13 @@ def test_intraday_bars_in_mixed_order_are_refused(refusal):
     assert "dates must rise" in sentence
 
 
+@pytest.mark.parametrize("name", ["Dividende", "Dividendo", "Dividendi"])
+def test_dividends_are_known_by_their_other_names(read, name):
+    found = read(f"Datum;Schluss;{name}\n02.01.2020;1,5;0\n03.01.2020;1,6;0,1\n")
+    assert found.dividends["amount"].tolist() == [0.1]
+    assert not any("Dividends" in note for note in found.notes)
+
+
 def test_weekly_bars_are_noted(read):
     lines = [f"{day:%Y-%m-%d},10" for day in pd.date_range("2020-01-06", periods=5, freq="7D")]
     assert read("\n".join(["Date,Close", *lines])).notes[-1] == (
@@ -223,6 +235,10 @@ def test_weekly_bars_are_noted(read):
         (",11", "Date is empty"),
         ("03/01/2020,11", "Date '03/01/2020' is no ISO date such as 2020-01-31"),
         ("20200103,11", "Date '20200103' is no ISO date such as 2020-01-31"),
+        ("0000-01-02,11", "Date '0000-01-02' is before 1900"),
+        ("2099-01-05,11", "2099-01-05 has not come yet"),
+        ("2020-01-03,1e20", "close 1e+20 is more than the ledger holds, below 1e+16"),
+        (f"2020-01-03,{'x' * 100}", f"Close '{'x' * 39}…' is no number such as 1234.5"),
         ("2020-02-30,11", "Date '2020-02-30' is no ISO date such as 2020-01-31"),
         ("2020-01-02,11", "2020-01-02 appears twice"),
         ("2020-01-01,11\n2020-01-03,11", "2020-01-01 stands after 2020-01-02, dates must rise"),
@@ -314,6 +330,11 @@ def test_split_adjusted_prices_over_the_same_split_are_taken(read):
         ("Dag|Slot\n1|2\n", "has no column Date and no column Close, only 'Dag', 'Slot'"),
         ("Dag,Slot\n1,2,5\n", "has no column Date and no column Close, only 'Dag', 'Slot'"),
         ("Dag\n1;2\n", "has no column Date and no column Close, only 'Dag'"),
+        (
+            f"{'c' * 30},{','.join('abcde')}\n",
+            f"has no column Date and no column Close, only '{'c' * 19}…', 'a', 'b', 'c', 'd', "
+            "and 1 more",
+        ),
         ("", "has no row of prices"),
         ("Date,Close\n", "has no row of prices"),
     ],
@@ -335,13 +356,34 @@ def test_unknown_columns_may_stand_twice(read):
 @pytest.mark.parametrize(
     ("content", "name", "problem"),
     [
-        (b"\xff\xfeD\x00", "ko.csv", "comma-separated text in UTF-8 (UnicodeDecodeError)"),
+        (
+            "Date,Close".encode("utf-16"),
+            "ko.csv",
+            "comma-separated text in UTF-8 (it looks like UTF-16 or binary)",
+        ),
+        (
+            "Date,Close".encode("utf-16-le"),
+            "ko.csv",
+            "comma-separated text in UTF-8 (it looks like UTF-16 or binary)",
+        ),
+        (
+            "Eröffnung".encode("latin-1"),
+            "ko.csv",
+            "comma-separated text in UTF-8 (it is in another encoding)",
+        ),
         (b"no parquet", "ko.parquet", "a Parquet table (ArrowInvalid)"),
     ],
 )
 def test_an_unreadable_file_is_refused(refusal, content, name, problem):
     assert refusal(content, name) == (
         f"{name} cannot be read as {problem}; save it again as CSV in UTF-8, or as Parquet."
+    )
+
+
+def test_a_cell_without_end_is_refused_with_its_line(refusal):
+    assert refusal(f'Date,Close\n2020-01-02,"{"x" * 200_000}\n') == (
+        "ko.csv has a cell of more than 131,072 characters near line 2; look for a quote that is "
+        "not closed, or a file that is no table."
     )
 
 
@@ -375,11 +417,24 @@ def test_the_ending_counts_in_any_case(read):
         ("2020/01/31", "2020/2/3"),
         ("20200131", "20200203"),
         ("31.01.2020 16:00", "03.02.2020 16:00"),
+        ("31/01/20", "03/02/20"),
+        ("31.01.20", "3.2.20"),
+        ('"Jan 31, 2020"', '"February 3, 2020"'),
+        ("31-Jan-2020", "3-Feb-20"),
+        ("31. Jänner 2020", "3. Februar 2020"),
+        ("31 janv. 2020", "3 févr. 2020"),
     ],
 )
 def test_dates_are_read_in_the_form_of_the_file(read, first, second):
     found = read(f"Date,Close\n{first},10\n{second},11\n")
     assert [str(day.date()) for day in found.bars.index] == ["2020-01-31", "2020-02-03"]
+
+
+def test_dates_in_no_known_form_are_refused_with_those_that_are(refusal):
+    assert bad_rows(refusal("Date,Close\nMonday,10\n")) == (
+        "line 2: Date 'Monday' is no date such as 2020-01-31, 31.01.2020, 01/31/2020 or "
+        "Jan 31, 2020"
+    )
 
 
 def test_a_row_that_tells_the_order_may_stand_anywhere(read):

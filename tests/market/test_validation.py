@@ -80,6 +80,49 @@ def test_a_bar_no_market_produces_is_refused(bad, reason):
     assert reasons(bad) == [("2020-01-02", reason)]
 
 
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        (closes(10, 1e308), "close 1e+308 is more than the ledger holds, below 1e+16"),
+        (closes(10, 1e-300), "close 1e-300 is 0 with the 12 decimals that the ledger holds"),
+        (
+            closes(10, 11, dividends=[("2020-01-02", 1e300)]),
+            "dividend 1e+300 is more than the ledger holds, below 1e+16",
+        ),
+        (
+            closes(10, 11, splits=[("2020-01-02", 4e-13)]),
+            "split ratio 4e-13 is 0 with the 12 decimals that the ledger holds",
+        ),
+    ],
+)
+def test_what_the_ledger_cannot_hold_is_refused(bad, told):
+    assert reasons(bad) == [("2020-01-02", told)]
+
+
+def test_what_the_ledger_just_holds_passes():
+    validate(closes(5e-13, 9.9e15, dividends=[("2020-01-02", 1e-12)]), "KO")
+
+
+def test_a_bar_that_has_not_come_yet_where_the_symbol_trades_is_refused():
+    now = pd.Timestamp.now("America/New_York").floor("s").tz_localize(None)
+    validate(closes(10, 11, first=now.normalize() - pd.Timedelta(days=1)), "KO")
+    tomorrow = now.normalize() + pd.Timedelta(days=1)
+    bad = closes(10, 11, first=tomorrow - pd.Timedelta(days=1))
+    assert reasons(bad) == [(f"{tomorrow:%Y-%m-%d}", f"{tomorrow:%Y-%m-%d} has not come yet")]
+    later = history([(now + pd.Timedelta(hours=2), NAN, NAN, NAN, 10, NAN)])
+    assert [reason.endswith("has not come yet") for _, reason in reasons(later)] == [True]
+
+
+def test_an_announced_dividend_may_be_ahead_but_not_by_years():
+    soon = f"{pd.Timestamp.now() + pd.Timedelta(days=90):%Y-%m-%d}"
+    validate(closes(10, 11, dividends=[(soon, 0.5)]), "KO")
+    bad = closes(10, 11, dividends=[("9999-12-31", 0.5)], splits=[("9999-12-31", 2)])
+    assert [reason for _, reason in reasons(bad)] == [
+        "dividend of 9999-12-31 is more than two years ahead",
+        "split of 9999-12-31 is more than two years ahead",
+    ]
+
+
 @pytest.mark.parametrize("high", [10.0, 10.0 * (1 - 0.9e-6)])
 def test_a_high_short_by_rounding_passes(high):
     validate(bar(9, high, 9, 10), "KO")

@@ -145,10 +145,24 @@ def test_a_file_is_looked_at_then_saved_then_deleted(open_page) -> None:
     app = press(app, "Save OWN")
     assert "own.csv is saved" in app.success[0].value
     assert app.selectbox(key="symbol").value == "OWN"
+    shorter = b"Date,Close\n2020-04-06,11\n"
+    app = app.file_uploader[0].upload("own.csv", shorter, "text/csv").run()
+    assert "2020-04-03 to 2020-04-06; 1 of those is lost" in words(app)
+    assert next(one for one in app.button if one.label == "Save OWN").disabled
+    app = app.checkbox[0].check().run()
+    app = press(app, "Save OWN")
+    assert len(market_data.history(running.database(), "OWN").bars) == 1
     app = press(app, "Delete OWN 1d")
     assert [one.value for one in app.toast] == ["The stored 1d prices of OWN are deleted."]
     assert not [*app.success, *app.info]
     assert "OWN" not in series(app)
+
+
+def test_a_link_to_an_interval_without_prices_is_explained(open_page) -> None:
+    app = open_page("data", {"symbol": "KO", "interval": "5m"})
+    assert "There are no 5m prices of KO here: fetch them, or look at those of 1d." in words(app)
+    assert "interval" not in app.query_params
+    assert "There are no 5m prices" not in words(app.run())
 
 
 def test_rows_that_cannot_be_used_are_listed_and_nothing_is_saved(open_page) -> None:

@@ -11,7 +11,17 @@ from books import DAY, NOW, carried_out
 from streamlit.testing.v1 import AppTest
 from yahoo_server import serving
 
-from volbal.services import comparison, income, positions, queries, running, timeline, trading
+from volbal.errors import InvalidInput
+from volbal.services import (
+    comparison,
+    exports,
+    income,
+    positions,
+    queries,
+    running,
+    timeline,
+    trading,
+)
 
 PAGES = ("timeline", "dividends", "sql", "compare")
 EX_ON = date(2026, 1, 6)
@@ -262,6 +272,17 @@ def test_sql_that_cannot_run_is_explained(open_page, sql: str) -> None:
     assert len(app.error) == 1
 
 
+def test_whole_numbers_beyond_64_bits_are_shown_and_exported_to_the_last_digit(open_page) -> None:
+    sql = f"select {2**100}::hugeint as wide union all select -1 union all select null order by 1"
+    app = open_page("sql", {"sql": sql})
+    assert not app.exception
+    assert app.dataframe[0].value["wide"].dropna().tolist() == ["-1", str(2**100)]
+    answer = queries.ask(running_settings(), sql)
+    for kind in exports.MEDIA_TYPES:
+        assert exports.table_bytes(answer.frame, kind)
+    assert str(2**100).encode() in exports.table_bytes(answer.frame, "csv")
+
+
 @pytest.mark.parametrize("name", queries.EXAMPLES)
 def test_every_example_runs_and_has_rows(name: str) -> None:
     some()
@@ -280,9 +301,20 @@ def test_a_query_is_saved_offered_and_deleted(open_page) -> None:
     app.button(key="sql-save").click().run()
     assert queries.saved(running.database()) == {"My fills": "from v_fills"}
     assert app.selectbox(key="sql.chosen").value == "My fills"
+    app.text_area(key="sql.text").set_value("from v_orders")
+    next(button for button in app.button if button.label == "Run").click().run()
+    app.text_input[0].set_value("My fills").run()
+    assert app.button(key="sql-save").disabled
+    with pytest.raises(InvalidInput, match="'My fills' is saved with another text"):
+        queries.save(running.database(), "My fills", "from v_orders", NOW)
+    assert queries.saved(running.database()) == {"My fills": "from v_fills"}
+    app.checkbox[0].check().run()
+    app.button(key="sql-save").click().run()
+    assert queries.saved(running.database()) == {"My fills": "from v_orders"}
+    assert "Forget the saved query My fills? It is:" in words(app)
     app.button(key="sql-delete").click().run()
     assert queries.saved(running.database()) == {}
-    assert app.text_area(key="sql.text").value == "from v_fills"
+    assert app.text_area(key="sql.text").value == "from v_orders"
 
 
 def test_an_answer_can_be_drawn(open_page) -> None:
@@ -323,6 +355,19 @@ def test_the_configuration_of_a_position_can_be_compared(open_page) -> None:
 def test_a_link_to_a_policy_that_is_gone_is_explained(open_page) -> None:
     app = open_page("compare", {"with": "mine"})
     assert "mine, which is not here any more" in words(app)
+    assert not app.exception
+
+
+def test_what_a_link_to_compare_asks_in_vain_is_explained(open_page) -> None:
+    some()
+    app = open_page("compare", {"of": "Nope"})
+    assert "The link's of is 'Nope': not Policies or Positions; Policies is used." in words(app)
+    query = {"of": "Positions", "positions": "zzz", "since": "2999-01-01"}
+    app = open_page("compare", query)
+    assert "The link's position 'zzz' is not there; it is left out." in words(app)
+    assert "The link's since is '2999-01-01': no day from 1970-01-01 to " in words(app).replace(
+        "\\", ""
+    )
     assert not app.exception
 
 

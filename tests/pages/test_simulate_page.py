@@ -251,13 +251,22 @@ def test_an_undefined_metric_is_a_dash_with_its_reason(open_page) -> None:
 
 
 def test_the_tables_hold_every_fill_and_dividend(open_page) -> None:
-    _, _, fills, dividends = (table.value for table in open_page("simulate").dataframe)
+    app = open_page("simulate")
+    _, _, fills, dividends = (table.value for table in app.dataframe)
     result = direct(Policy())
     assert list(fills["price"]) == [fill.price for fill in result.recording.fills]
     assert dividends["net"].sum() == pytest.approx(result.metrics["total_dividends"], rel=1e-12)
     # The first dividend of the example: ex 2013-02-07, paid 21 days later, on 2013-02-28.
     assert str(dividends["ex_date"].iloc[0].date()) == "2013-02-07"
     assert str(dividends["pay_date"].iloc[0].date()) == "2013-02-28"
+    labels = [button.label for button in app.get("download_button")]
+    assert labels[:3] == [
+        "Excel workbook",
+        "JSON, for programs",
+        "Days, CSV",
+    ]
+    assert "Fills, Parquet" in labels
+    assert len(labels) == 10
 
 
 def test_the_result_says_where_its_prices_come_from(open_page) -> None:

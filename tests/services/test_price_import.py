@@ -11,7 +11,7 @@ from volbal.market.bundled import BundledPrices
 from volbal.market.files import AmbiguousDates
 from volbal.market.validation import InvalidPrices, UnadjustedPrices
 from volbal.services import market_data
-from volbal.services.price_import import LARGEST, StoredMeanwhile, preview, save
+from volbal.services.price_import import LARGEST, BarsLost, StoredMeanwhile, preview, save
 from volbal.services.research import Setup, simulate
 
 NOW = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
@@ -51,9 +51,26 @@ def test_a_file_is_saved_as_it_was_looked_at(database):
 def test_a_later_file_replaces_the_series_and_the_preview_says_so(database):
     imported(database)
     looked_at = preview(database, "new.csv", CLOSES, "XYZ")
-    assert looked_at.effect == "Saves 3 1d bars of XYZ in place of those from file own.csv."
+    assert looked_at.effect == (
+        "Saves 3 1d bars of XYZ in place of the 3 from file own.csv, 2020-01-02 to 2020-01-06."
+    )
     save(database, looked_at, NOW)
     assert not market_data.history(database, "XYZ").has_ohlc
+
+
+def test_bars_that_a_file_lacks_are_lost_only_where_somebody_agrees(database):
+    imported(database)
+    looked_at = preview(database, "one.csv", b"Date,Close\n2020-01-06,13\n", "XYZ")
+    assert looked_at.effect == (
+        "Saves 1 1d bar of XYZ in place of the 3 from file own.csv, 2020-01-02 to 2020-01-06; "
+        "2 of those are lost."
+    )
+    before = stored(database)
+    with pytest.raises(BarsLost, match=r"one\.csv saves 1 1d bar of XYZ in place .* --replace"):
+        save(database, looked_at, NOW)
+    assert stored(database) == before
+    save(database, looked_at, NOW, lose=True)
+    assert len(market_data.history(database, "XYZ").bars) == 1
 
 
 def test_prices_that_changed_since_the_preview_are_not_overwritten(database):

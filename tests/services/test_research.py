@@ -1,5 +1,7 @@
 """Research use cases on bundled prices: best cells, heatmaps, workers, benchmarks."""
 
+import io
+import json
 from datetime import date
 
 import numpy as np
@@ -12,6 +14,7 @@ from volbal.engine.grid import Parameter, exact_range
 from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.market.bundled import BundledPrices
 from volbal.market.model import BASIS, PriceHistory, Provenance
+from volbal.services.exports import table_bytes
 from volbal.services.research import Optimization, Setup, optimize, simulate
 
 AAPL = BundledPrices().history("AAPL")
@@ -86,6 +89,25 @@ def test_benchmarks_start_with_the_capital_and_hold_what_they_say() -> None:
     assert run.benchmarks["start_mix"]["final_equity"] == pytest.approx(5_000 * growth + 5_000)
     assert run.days["exposure_matched"].iloc[0] == 10_000.0
     assert run.metrics["buy_hold_return"] == pytest.approx(growth - 1)
+
+
+def test_a_simulation_is_taken_away_whole_or_table_by_table() -> None:
+    run = simulate(AAPL, Policy(), Setup(start=date(2013, 1, 2), end=date(2014, 12, 31)))
+    frames = run.tables
+    assert {name: len(frame) for name, frame in frames.items()} == {
+        "Days": len(run.days),
+        "Fills": len(run.fills),
+        "Dividends": len(run.dividends),
+        "Metrics": len(run.metrics) + 1,
+    }
+    cagr = frames["Metrics"].loc["cagr"]
+    assert cagr["strategy"] == run.metrics["cagr"]
+    assert cagr["buy_and_hold"] == run.benchmarks["buy_and_hold"]["cagr"]
+    whole = json.loads(table_bytes(frames, "json"))
+    assert [len(records) for records in whole.values()] == [len(one) for one in frames.values()]
+    assert table_bytes(frames, "xlsx")
+    back = pd.read_parquet(io.BytesIO(table_bytes({"Days": frames["Days"]}, "parquet")))
+    assert back["equity"].tolist() == run.days["equity"].tolist()
 
 
 def test_excess_is_against_the_exposure_matched_hold() -> None:

@@ -61,12 +61,14 @@ def test_values_json_cannot_hold_survive(snapshot):
     (row,) = ask(
         snapshot,
         "select 'nan'::double, '-inf'::double, 2::hugeint ** 100, 'ab'::blob, [1, null],"
-        " {'k': 1.5::decimal(3, 1)}, 'infinity'::timestamp, interval 2 day",
+        " {'k': 1.5::decimal(3, 1)}, 'infinity'::timestamp, interval 2 day,"
+        " 18446744073709551615::ubigint, [1267650600228229401496703205376::hugeint]",
     ).rows
     assert row[0] != row[0]
     assert row[1] == float("-inf")
     assert row[2] == 2**100
     assert row[3:6] == ("6162", [1, None], {"k": "1.5"})
+    assert row[8:] == (2**64 - 1, [f"{2**100}"])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from volbal.api.exact import ExactRequest
-from volbal.domain.orders import MissingIdempotencyKey
+from volbal.domain.orders import KeyTooLong, MissingIdempotencyKey
 from volbal.errors import InvalidInput, VolbalError
 
 LOG = logging.getLogger("volbal")
@@ -170,7 +170,8 @@ def _unreadable(error: RequestValidationError) -> JSONResponse:
         code, thing = NOT_FOUND[name]
         return problem(404, code, f"A {thing} has a whole number; list them to see theirs.")
     if name == "Idempotency-Key":
-        return refused(MissingIdempotencyKey())
+        is_long = kind == "string_too_long"
+        return refused(KeyTooLong() if is_long else MissingIdempotencyKey())
     if kind == "json_invalid" or not names:
         message = "The body is no JSON object; send one, with Content-Type: application/json."
         return problem(422, "invalid_body", message)

@@ -21,6 +21,17 @@ from volbal.errors import InvalidInput, VolbalError
 LONGEST_KEY = 200
 
 
+class KeyTooLong(InvalidInput):
+    """An idempotency key that the ledger does not hold."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "idempotency_key",
+            f"it has more than {LONGEST_KEY} characters",
+            f"allowed: 1 to {LONGEST_KEY} characters",
+        )
+
+
 class MissingIdempotencyKey(VolbalError):
     """An order came without a key."""
 
@@ -213,13 +224,11 @@ def execution(price: Number, quantity: Number, commission: Number = 0) -> Execut
 
 
 def key(text: str | None) -> str:
-    """A usable idempotency key; raises MissingIdempotencyKey, InvalidInput."""
+    """A usable idempotency key; raises MissingIdempotencyKey, KeyTooLong."""
     if text is None or not text.strip():
         raise MissingIdempotencyKey
     if len(text) > LONGEST_KEY:
-        raise InvalidInput(
-            "idempotency_key", f"{len(text)} characters", f"allowed: at most {LONGEST_KEY}"
-        )
+        raise KeyTooLong
     return text.strip()
 
 

@@ -4,6 +4,7 @@ Nothing is guessed: where a file can be read in two ways it is refused with both
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,39 @@ TIME = r"(?:[ T](?P<time>\d{2}:\d{2}(?::\d{2})?)(?:\.0+)?\s*(?:Z|[+-]\d{2}:?\d{2
 prints local time together with the offset of that day."""
 
 
+EARLIEST_YEAR: Final = 1900
+
+LONGEST_SHOWN: Final = 40
+"""Characters of a cell that a message repeats."""
+
+
+def _month_names() -> dict[str, str]:
+    """Month names without accents, and their beginnings of three letters or more, to "01".."12"."""
+    languages = (
+        "january february march april may june july august september october november december",
+        "januar februar marz april mai juni juli august september oktober november dezember",
+        "janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre",
+        "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+        "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre "
+        "dicembre",
+    )
+    found: dict[str, set[str]] = {"janner": {"01"}, "mrz": {"03"}}
+    for language in languages:
+        for number, name in enumerate(language.split(), start=1):
+            for length in range(3, len(name) + 1):
+                found.setdefault(name[:length], set()).add(f"{number:02}")
+    return {name: numbers.pop() for name, numbers in found.items() if len(numbers) == 1}
+
+
+MONTHS: Final = _month_names()
+"""In English, German, French, Spanish and Italian; "jui" is not there, it can be two."""
+
+NAMED_MONTH: Final = r"(?P<month>[^\W\d_]+)\.?"
+SHORT_YEAR: Final = r"(?P<year>\d{4}|\d{2})"
+FIRST_SHORT_YEAR: Final = 69
+"""Two digits are 1969 to 2068, as POSIX has it; validation refuses what is still to come."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Form:
     """One way of writing dates. example: what 31 January 2020 looks like, for messages."""
@@ -42,7 +76,9 @@ class _Form:
 ISO = _Form(rf"^(?P<year>\d{{4}})-(?P<month>\d{{2}})-(?P<day>\d{{2}}){TIME}", "2020-01-31")
 SLASHED = {
     order: _Form(
-        rf"^(?P<{first}>\d{{1,2}})[/-](?P<{second}>\d{{1,2}})[/-](?P<year>\d{{4}}){TIME}", example
+        rf"^(?P<{first}>\d{{1,2}})[/-](?P<{second}>\d{{1,2}})[/-](?P<year>\d{{4}}|(?<=/)\d{{2}})"
+        rf"{TIME}",
+        example,
     )
     for order, first, second, example in (
         ("day first", "day", "month", "31/01/2020"),
@@ -53,8 +89,11 @@ FORMS: Final = (
     ISO,
     _Form(rf"^(?P<year>\d{{4}})/(?P<month>\d{{1,2}})/(?P<day>\d{{1,2}}){TIME}", "2020/01/31"),
     _Form(rf"^(?P<year>\d{{4}})(?P<month>\d{{2}})(?P<day>\d{{2}}){TIME}", "20200131"),
-    _Form(rf"^(?P<day>\d{{1,2}})\.(?P<month>\d{{1,2}})\.(?P<year>\d{{4}}){TIME}", "31.01.2020"),
+    _Form(rf"^(?P<day>\d{{1,2}})\.(?P<month>\d{{1,2}})\.{SHORT_YEAR}{TIME}", "31.01.2020"),
+    _Form(rf"^(?P<day>\d{{1,2}})\.?[ -]{NAMED_MONTH}[ -]{SHORT_YEAR}{TIME}", "31-Jan-2020"),
+    _Form(rf"^{NAMED_MONTH} (?P<day>\d{{1,2}}),? (?P<year>\d{{4}}){TIME}", "Jan 31, 2020"),
 )
+EXAMPLES: Final = "2020-01-31, 31.01.2020, 01/31/2020 or Jan 31, 2020"
 LAST_MONTH: Final = 12
 
 
@@ -80,18 +119,46 @@ def dates(
     texts = pd.Series(cells, dtype="str").str.strip()
     texts = texts.mask(texts.str.lower().isin(MISSING), "")
     form = _form(name, texts[texts != ""], order)
-    parts = texts.str.extract(form.pattern)
-    days = parts["year"] + "-" + parts["month"].str.zfill(2) + "-" + parts["day"].str.zfill(2)
-    times = parts["time"].fillna("00:00")
+    parts = texts.str.extract((form or ISO).pattern).fillna("")
+    months = parts["month"].map(_month).str.zfill(2)
+    days = parts["year"].map(_year) + "-" + months + "-" + parts["day"].str.zfill(2)
+    times = parts["time"].replace("", "00:00")
     found = pd.to_datetime(days + " " + times, format="ISO8601", errors="coerce")
-    kind = "ISO date" if form is ISO else "date"
-    for at in np.flatnonzero(found.isna() & (texts != "")):
-        bad.append((int(at), f"{title} {texts.iloc[at]!r} is no {kind} such as {form.example}"))
+    early = found.dt.year < EARLIEST_YEAR
+    found = found.mask(early)
+    for at in map(int, np.flatnonzero(found.isna() & (texts != ""))):
+        why = f"is before {EARLIEST_YEAR}" if early[at] else _no_date(form)
+        bad.append((at, f"{title} {shown(texts.iloc[at])} {why}"))
     return pd.DatetimeIndex(found).as_unit("s")
 
 
-def _form(name: str, texts: pd.Series, order: DateOrder | None) -> _Form:
-    """The form of the first text; ISO where that has none."""
+def shown(text: str, most: int = LONGEST_SHOWN) -> str:
+    """A text of a file as a message repeats it: quoted, its beginning where it is long."""
+    return repr(text if len(text) <= most else f"{text[: most - 1]}…")
+
+
+def _no_date(form: _Form | None) -> str:
+    if form is None:
+        return f"is no date such as {EXAMPLES}"
+    return f"is no {'ISO date' if form is ISO else 'date'} such as {form.example}"
+
+
+def _month(text: str) -> str:
+    """The digits of a month, also of a name; empty for what is none."""
+    if not text[:1].isalpha():
+        return text
+    plain = unicodedata.normalize("NFD", text.lower())
+    return MONTHS.get("".join(sign for sign in plain if not unicodedata.combining(sign)), "")
+
+
+def _year(text: str) -> str:
+    if len(text) != len("69"):
+        return text
+    return f"{19 if int(text) >= FIRST_SHORT_YEAR else 20}{text}"
+
+
+def _form(name: str, texts: pd.Series, order: DateOrder | None) -> _Form | None:
+    """The form of the first text; None where that has none."""
     if texts.empty:
         return ISO
     first = texts.iloc[0]
@@ -99,7 +166,7 @@ def _form(name: str, texts: pd.Series, order: DateOrder | None) -> _Form:
         if re.match(form.pattern, first):
             return form
     if not re.match(SLASHED["day first"].pattern, first):
-        return ISO
+        return None
     return SLASHED[order or _order(name, texts)]
 
 
@@ -160,9 +227,9 @@ def numbers(
         try:
             found[at] = _number(text.lstrip("$€£"), mark)
         except ValueError:
-            reason = f"{title} {text!r} is no number such as 1234.5"
+            reason = f"{title} {shown(text)} is no number such as 1234.5"
             if not mark and COMMA in text:
-                reason = f"{title} {text!r} can be 1234 or 1.234; write it without the comma"
+                reason = f"{title} {shown(text)} can be 1234 or 1.234; write it without the comma"
             bad.append((at, reason))
     return found
 

@@ -75,7 +75,8 @@ def read_bytes(
     """What a file called `name` (.csv or .parquet) has of `symbol`: bars, or else actions alone.
 
     Dates are local to the exchange (an offset behind them is ignored): ISO, 2020/01/31, 20200131,
-    31.01.2020, or with slashes, where `order` says which comes first if no row tells. Numbers may
+    31.01.2020, 31-Jan-2020, Jan 31, 2020, or with slashes, where `order` says which comes first if
+    no row tells; years may have two digits behind points, slashes and names. Numbers may
     have a decimal comma and marked thousands. Rows may all run from new to old. Column names in
     any case; unknown columns and Adj Close are ignored. Where at least half of the dates have
     several bars they are intraday with the median spacing as interval, else daily. A dividend's

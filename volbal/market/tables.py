@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
+from volbal.domain.wording import few
 from volbal.errors import InvalidInput
+from volbal.market.cells import shown
 from volbal.market.model import BAR_COLUMNS
 from volbal.market.validation import BadRow, InvalidPrices
 
@@ -22,6 +24,8 @@ OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("ex-date", "ex date", "ex_date", "ex-dividend date", "ex/eff date"), DATE),
     **dict.fromkeys(("pay-date", "pay_date", "payment date", "payment_date"), PAY_DATE),
     **dict.fromkeys(("dividend", "amount", "cash amount"), DIVIDENDS),
+    **dict.fromkeys(("dividende", "dividenden", "dividendes"), DIVIDENDS),
+    **dict.fromkeys(("dividendo", "dividendos", "dividendi"), DIVIDENDS),
     **dict.fromkeys(("split", "splits", "ratio", "split ratio"), SPLITS),
     "close/last": "close",
     **dict.fromkeys(("datum", "fecha", "data"), DATE),
@@ -33,12 +37,20 @@ OTHER_NAMES: Mapping[str, str] = {
 """How others call them; the rest is yfinance's. In lower case. German "Volumen" is not among them:
 some mean money by it."""
 
+LAST_PRICES = ("price", "dernier", "zuletzt", "último", "ultimo")
+"""What Investing.com calls the close; it is one where a file has no other."""
+
 ASKED = (
     "a price file has the columns Date, Open, High, Low, Close, Volume, Dividends, Stock Splits, "
     "of which only Date and Close are required"
 )
 
 DELIMITERS = ",;\t|"
+EXCEL_SAYS = "sep="
+"""How a first line begins in which Excel names the delimiter."""
+
+SHOWN_NAMES, SHOWN_OF_A_NAME = 5, 20
+"""Of the columns of a file that has not the right ones, in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +89,19 @@ def _without_rows(name: str) -> InvalidInput:
 
 
 def _read_csv(name: str, content: bytes) -> Table:
+    text = _decoded(name, content)
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=_delimiter(text))
     try:
-        text = content.decode("utf-8-sig")
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
         lines = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise _unreadable(name, "comma-separated text in UTF-8", error) from error
+    except csv.Error as error:
+        raise InvalidInput(
+            "prices",
+            f"{name} has a cell of more than {csv.field_size_limit():,} characters near line "
+            f"{reader.line_num}",
+            "look for a quote that is not closed, or a file that is no table",
+        ) from error
+    if lines and lines[0][1][0].lower().startswith(EXCEL_SAYS):
+        del lines[0]
     if not lines:
         raise _without_rows(name)
     header, rows = _without_tickers(name, lines)
@@ -99,9 +118,23 @@ def _read_csv(name: str, content: bytes) -> Table:
     return Table(name, dict(zip(names, cells, strict=True)), places)
 
 
+def _decoded(name: str, content: bytes) -> str:
+    kind = "comma-separated text in UTF-8"
+    if b"\0" in content:
+        raise _unreadable(name, kind, "it looks like UTF-16 or binary")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _unreadable(name, kind, "it is in another encoding") from error
+
+
 def _delimiter(text: str) -> str:
-    """What parts the header into the most known names; where none is known, into the most cells."""
-    header = text.lstrip().partition("\n")[0]
+    """The one that Excel names; else what parts the header into the most known names; where none
+    is known, into the most cells."""
+    header = next(iter(text.lstrip().splitlines()), "")
+    named = header.lower().removeprefix(EXCEL_SAYS)
+    if len(named) == 1 and named in DELIMITERS:
+        return named
 
     def names(delimiter: str) -> tuple[int, int]:
         cells = next(csv.reader([header], delimiter=delimiter), [])
@@ -135,7 +168,7 @@ def _read_parquet(name: str, content: bytes) -> Table:
     try:
         frame = pd.read_parquet(io.BytesIO(content))
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise _unreadable(name, "a Parquet table", error) from error
+        raise _unreadable(name, "a Parquet table", type(error).__name__) from error
     if isinstance(frame.columns, pd.MultiIndex):  # yfinance's `download`: price, ticker
         _require_one_symbol(name, frame.columns.get_level_values(-1))
         frame.columns = frame.columns.get_level_values(0)
@@ -160,6 +193,8 @@ def _column_names(name: str, header: Iterable[object]) -> list[str]:
     """Known names; refuses one that stands twice, as nobody could say which counts."""
     given = [str(cell).strip() for cell in header]
     names = [_known_name(cell) for cell in given]
+    if "close" not in names:
+        names = ["close" if name in LAST_PRICES else name for name in names]
     _require_columns(name, given, names)
     for twice in (known for known, count in Counter(names).items() if count > 1):
         if twice in KNOWN:
@@ -175,15 +210,16 @@ def _require_columns(name: str, header: Sequence[str], names: Sequence[str]) -> 
     if not {"close", DIVIDENDS, SPLITS} & set(names):
         lacking.append("Close")
     if lacking:
-        found = ", ".join(map(repr, header)) or "no column at all"
+        names = few([shown(cell, SHOWN_OF_A_NAME) for cell in header], most=SHOWN_NAMES)
+        found = ", ".join(names) or "no column at all"
         raise InvalidInput(
             "prices", f"{name} has no column {' and no column '.join(lacking)}, only {found}", ASKED
         )
 
 
-def _unreadable(name: str, kind: str, error: Exception) -> InvalidInput:
+def _unreadable(name: str, kind: str, problem: str) -> InvalidInput:
     return InvalidInput(
         "prices",
-        f"{name} cannot be read as {kind} ({type(error).__name__})",
+        f"{name} cannot be read as {kind} ({problem})",
         "save it again as CSV in UTF-8, or as Parquet",
     )

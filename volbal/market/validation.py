@@ -3,14 +3,19 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from volbal.domain.money import PRICE
 from volbal.domain.wording import few
 from volbal.errors import InvalidInput
 from volbal.market.model import BAR_COLUMNS, PriceHistory
+from volbal.market.sessions import EXCHANGE
 
 RANGE_TOLERANCE = 1e-6
 """Relative: sources round open, high, low and close apart."""
@@ -23,6 +28,14 @@ SPLIT_JUMP_SLACK = 0.25
 
 A fixed 2 % would miss AAPL's 4:1 of 2020-08-31, when the stock rose 3.4 %; this is 2 % for a
 ratio of 1.08, 17 % for 2:1."""
+
+MOST: Final = float(PRICE.limit)
+LEAST: Final = float(PRICE.step) / 2.0
+"""Prices, dividends and ratios from LEAST to below MOST are > 0 in the ledger and fit into it."""
+
+FIRST_TO_CHANGE_DATE: Final = ZoneInfo("Pacific/Kiritimati")
+ANNOUNCED_AHEAD: Final = np.timedelta64(730, "D")
+"""Dividends and splits are announced weeks ahead; a date beyond this is a slip of the pen."""
 
 Times = npt.NDArray[np.datetime64]
 Numbers = npt.NDArray[np.float64]
@@ -84,9 +97,10 @@ class UnadjustedPrices(InvalidPrices):
 def validate(history: PriceHistory, name: str, places: Places | None = None) -> None:
     """Refuse a history that breaks what its docstring promises, or that no market produces.
 
-    Times rise; closes are finite and > 0; where they exist, open, high and low are too, and high
-    and low enclose open and close; volumes and dividends are finite and >= 0; one dividend a day;
-    ratios are finite and > 0. `name` and `places` say in the message what and where; rows
+    Times rise, and have come where the symbol trades; closes are finite and > 0; where they exist,
+    open, high and low are too, and high and low enclose open and close; volumes and dividends are
+    finite and >= 0; one dividend a day; ratios are finite and > 0; the ledger can hold all of them
+    but volumes. `name` and `places` say in the message what and where; rows
     without places are named by their dates. A dividend or split needs no bar on its date.
     Raises InvalidPrices listing every bad row, UnadjustedPrices where a split shows as a jump.
     """
@@ -97,7 +111,7 @@ def validate(history: PriceHistory, name: str, places: Places | None = None) -> 
     dividend_places = places.dividends if places else _DatesOf(dividends["ex_date"])
     split_places = places.splits if places else _DatesOf(splits["date"])
     bad = [
-        *_bad_rows(_bar_checks(bars), bar_places),
+        *_bad_rows(_bar_checks(bars, _present(history)), bar_places),
         *_bad_rows(_dividend_checks(dividends), dividend_places),
         *_bad_rows(_split_checks(splits), split_places),
     ]
@@ -138,18 +152,28 @@ Check = tuple[Mask, Callable[[int], str]]
 """Which rows are bad, and the reason for the row at a position."""
 
 
-def _bar_checks(bars: pd.DataFrame) -> Iterator[Check]:
-    yield _rising(bars.index.to_numpy(), "")
+def _bar_checks(bars: pd.DataFrame, present: np.datetime64) -> Iterator[Check]:
+    times = bars.index.to_numpy()
+    yield _rising(times, "")
+    yield times > present, lambda at: f"{_stamp(times[at])} has not come yet"
     yield bars["close"].isna().to_numpy(), lambda at: "close nan is not a price above 0"
     yield from _bar_value_checks(bars)
 
 
+def _present(history: PriceHistory) -> np.datetime64:
+    """The wall clock where a symbol trades: in New York for one without a suffix, where its source
+    does not say; for others as late as it is anywhere."""
+    zone = FIRST_TO_CHANGE_DATE if "." in history.symbol else EXCHANGE
+    if history.listing is not None:
+        zone = ZoneInfo(history.listing.timezone)
+    return np.datetime64(datetime.now(UTC).astimezone(zone).replace(tzinfo=None), "s")
+
+
 def _bar_value_checks(bars: pd.DataFrame) -> Iterator[Check]:
     open_, high, low, close, volume = (bars[name].to_numpy() for name in BAR_COLUMNS)
-    yield _price_or_nothing("close", close)
-    yield _price_or_nothing("open", open_)
-    yield _price_or_nothing("high", high)
-    yield _price_or_nothing("low", low)
+    for name, prices in (("close", close), ("open", open_), ("high", high), ("low", low)):
+        yield _price_or_nothing(name, prices)
+        yield _beyond_ledger(name, prices)
     highest = np.fmax(np.fmax(open_, close), low)
     yield (
         high < highest * (1.0 - RANGE_TOLERANCE),
@@ -167,7 +191,10 @@ def _bar_value_checks(bars: pd.DataFrame) -> Iterator[Check]:
 
 
 def _dividend_checks(dividends: pd.DataFrame) -> Iterator[Check]:
-    yield _rising(dividends["ex_date"].to_numpy(), "dividend of ")
+    days = dividends["ex_date"].to_numpy()
+    yield _rising(days, "dividend of ")
+    yield _far_ahead(days, "dividend of ")
+    yield _far_ahead(dividends["pay_date"].to_numpy(), "pay date ")
     yield from _dividend_value_checks(dividends)
 
 
@@ -177,6 +204,7 @@ def _dividend_value_checks(dividends: pd.DataFrame) -> Iterator[Check]:
         ~(np.isfinite(amounts) & (amounts >= 0.0)),
         lambda at: f"dividend {amounts[at]:.10g} is not an amount >= 0",
     )
+    yield _beyond_ledger("dividend", amounts)
     paid = dividends["pay_date"].to_numpy()
     yield (
         paid < dividends["ex_date"].to_numpy(),
@@ -185,13 +213,16 @@ def _dividend_value_checks(dividends: pd.DataFrame) -> Iterator[Check]:
 
 
 def _split_checks(splits: pd.DataFrame) -> Iterator[Check]:
-    yield _rising(splits["date"].to_numpy(), "split of ")
+    days = splits["date"].to_numpy()
+    yield _rising(days, "split of ")
+    yield _far_ahead(days, "split of ")
     yield from _split_value_checks(splits)
 
 
 def _split_value_checks(splits: pd.DataFrame) -> Iterator[Check]:
     ratios = splits["ratio"].to_numpy()
     yield ~_positive(ratios), lambda at: f"split ratio {ratios[at]:.10g} is not above 0"
+    yield _beyond_ledger("split ratio", ratios)
 
 
 def _rising(times: Times, what: str) -> Check:
@@ -211,6 +242,23 @@ def _rising(times: Times, what: str) -> Check:
 def _price_or_nothing(name: str, prices: Numbers) -> Check:
     bad = ~(_positive(prices) | np.isnan(prices))
     return bad, lambda at: f"{name} {prices[at]:.10g} is not a price above 0"
+
+
+def _beyond_ledger(name: str, values: Numbers) -> Check:
+    """Numbers > 0 that the ledger has no room for, or would round to 0."""
+
+    def reason(at: int) -> str:
+        told = f"{name} {values[at]:.10g}"
+        if values[at] >= MOST:
+            return f"{told} is more than the ledger holds, below {MOST:.0e}"
+        return f"{told} is 0 with the {PRICE.decimals} decimals that the ledger holds"
+
+    return _positive(values) & ~((values >= LEAST) & (values < MOST)), reason
+
+
+def _far_ahead(days: Times, what: str) -> Check:
+    latest = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "s") + ANNOUNCED_AHEAD
+    return days > latest, lambda at: f"{what}{_stamp(days[at])} is more than two years ahead"
 
 
 def _positive(prices: Numbers) -> Mask:

@@ -116,13 +116,15 @@ def refreshed(
                 yield from ((f"  {finding}", False) for finding in few(told.findings, UNSEEN))
 
 
-def import_text(settings: Settings, file: Path, symbol: str, order: DateOrder | None) -> str:
-    """Save a price file and say what was saved."""
+def import_text(
+    settings: Settings, file: Path, symbol: str, order: DateOrder | None, *, lose: bool
+) -> str:
+    """Save a price file and say what was saved; `lose`: also where stored bars are not in it."""
     if not file.is_file():
         raise InvalidInput("prices", f"there is no file {file}", "name an existing file")
     with _changing(settings) as database:
         looked_at = price_import.preview(database, file.name, file.read_bytes(), symbol, order)
-        price_import.save(database, looked_at, datetime.now(UTC))
+        price_import.save(database, looked_at, datetime.now(UTC), lose=lose)
     notes = (f"  {note[:1].upper()}{note[1:]}." for note in looked_at.history.notes)
     odd = (f"  {one}" for one in few([one.sentence for one in looked_at.findings], UNSEEN))
     return "\n".join([looked_at.effect, *notes, *odd])

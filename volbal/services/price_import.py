@@ -25,15 +25,16 @@ class Import:
     """A file read for a symbol, checked, and not yet saved.
 
     history: the series as saving leaves it; source: how it will name its origin. before: the
-    stored series that it replaces, or whose dividends and splits it changes. effect: what saving
-    does, one sentence. findings: what is odd about the series then, and was not before.
-    actions: what a file without bars has; None for a file with bars.
+    stored series that it replaces, or whose dividends and splits it changes. lost: stored bars that
+    the file lacks. effect: what saving does, one sentence. findings: what is odd about the series
+    then, and was not before. actions: what a file without bars has; None for a file with bars.
     """
 
     name: str
     history: PriceHistory
     source: str
     before: StoredSeries | None
+    lost: int
     effect: str
     findings: tuple[Finding, ...]
     actions: Actions | None = None
@@ -47,6 +48,19 @@ class StoredMeanwhile(InvalidInput):
             "prices",
             f"the stored {interval} prices of {symbol} have changed since the preview",
             "look at the preview again, then save",
+        )
+
+
+class BarsLost(InvalidInput):
+    """Saving would forget stored bars, and nobody has agreed to that."""
+
+    def __init__(self, looked_at: Import) -> None:
+        told = f"{looked_at.effect[:1].lower()}{looked_at.effect[1:]}".rstrip(".")
+        super().__init__(
+            "replace",
+            f"{looked_at.name} {told}",
+            "take a file with all of them, or agree to lose them (on the command line with "
+            "--replace)",
         )
 
 
@@ -73,9 +87,18 @@ def preview(
     interval = found.provenance.interval
     with database.read() as connection:
         before = records.find_series(connection, ticker, interval)
-    effect = f"Saves {len(found.bars):,} {interval} bars of {ticker}"
-    effect += f" in place of those from {before.source}." if before else "."
-    return Import(name, found, f"file {name}", before, effect, tuple(findings(found)))
+        times = None if before is None else records.bars_of(connection, ticker, interval)["time"]
+    lost, effect = 0, f"Saves {_counted(len(found.bars), f'{interval} bar')} of {ticker}"
+    if before is not None and times is not None:
+        lost = int((~times.isin(found.bars.index)).sum())
+        reach = f"{times.iloc[0].date()} to {times.iloc[-1].date()}"
+        effect += f" in place of the {len(times):,} from {before.source}, {reach}"
+        effect += f"; {lost:,} of those {'is' if lost == 1 else 'are'} lost" if lost else ""
+    return Import(name, found, f"file {name}", before, lost, f"{effect}.", tuple(findings(found)))
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _with_actions(database: Database, name: str, given: Actions, symbol: str) -> Import:
@@ -96,14 +119,14 @@ def _with_actions(database: Database, name: str, given: Actions, symbol: str) ->
     )
     validate(history, f"{symbol} with {name}")
     counts = [
-        f"{len(rows):,} {what if len(rows) == 1 else f'{what}s'}"
+        _counted(len(rows), what)
         for rows, what in ((given.dividends, "dividend"), (given.splits, "split"))
         if rows is not None
     ]
     effect = f"Puts {' and '.join(counts)} into the daily prices of {symbol}."
     known = set(findings(stored))
     odd = tuple(one for one in findings(history) if one not in known)
-    return Import(name, history, before.source, before, effect, odd, given)
+    return Import(name, history, before.source, before, 0, effect, odd, given)
 
 
 def _paid(notes: tuple[str, ...]) -> tuple[str, ...]:
@@ -120,8 +143,14 @@ def _over(stored: pd.DataFrame, given: pd.DataFrame | None, dated: str) -> pd.Da
     return joined.sort_values(dated).reset_index(drop=True)
 
 
-def save(database: Database, looked_at: Import, now: datetime) -> None:
-    """Save a previewed file, all of it at once. Raises StoredMeanwhile where it looks outdated."""
+def save(database: Database, looked_at: Import, now: datetime, *, lose: bool = False) -> None:
+    """Save a previewed file, all of it at once.
+
+    lose: stored bars that the file lacks may go; else it raises BarsLost where there are any.
+    Raises StoredMeanwhile where the preview is outdated.
+    """
+    if looked_at.lost and not lose:
+        raise BarsLost(looked_at)
     history = looked_at.history
     symbol, interval = history.symbol, history.provenance.interval
     with database.write() as connection:

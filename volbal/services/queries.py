@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -20,6 +20,8 @@ __all__ = ["EXAMPLES", "Answer", "ViewColumn", "ask", "connecting", "delete", "s
 LONGEST_NAME: Final = 60
 LONGEST_SQL: Final = 20_000
 MOST_ROWS: Final = 10_000
+WORD: Final = 63
+"""Bits of the whole numbers that every program takes, without their sign."""
 
 EXAMPLES: Final[Mapping[str, str]] = {
     "Positions and their stock share": """\
@@ -82,7 +84,8 @@ order by kind""",
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a query gave: DECIMAL as Decimal. truncated: there were more than MOST_ROWS rows."""
+    """What a query gave: DECIMAL as Decimal, whole numbers of a column that are beyond 64 bits as
+    text, which shows and exports every digit. truncated: there were more than MOST_ROWS rows."""
 
     frame: pd.DataFrame
     truncated: bool
@@ -96,8 +99,18 @@ def ask(settings: Settings, sql: str) -> Answer:
     table = maintenance.query(settings, _statement(sql), rows=MOST_ROWS)
     frame = pd.DataFrame(dict(enumerate(zip(*table.rows, strict=True))), dtype=object)
     frame = frame.reindex(columns=range(len(table.columns))).infer_objects()
+    for place in frame:
+        frame[place] = _exact(frame[place])
     frame.columns = pd.Index(unique_names(table.columns))
     return Answer(frame, table.truncated)
+
+
+def _exact(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Text in the place of numbers that no table on a page, nor Parquet, has room for."""
+    wide = column.dtype == object and any(
+        isinstance(cell, int) and cell.bit_length() > WORD for cell in column
+    )
+    return column.map(str, na_action="ignore") if wide else column
 
 
 def _statement(sql: str) -> str:
@@ -114,14 +127,24 @@ def saved(database: Database) -> dict[str, str]:
         return records.saved_queries(connection)
 
 
-def save(database: Database, name: str, sql: str, now: datetime) -> str:
-    """Keep a query, replacing an own one of that name; returns the name. Raises InvalidInput."""
+def save(database: Database, name: str, sql: str, now: datetime, *, replace: bool = False) -> str:
+    """Keep a query; returns its name.
+
+    replace: an own one of that name with another text may go. Raises InvalidInput.
+    """
     text = name.strip()
     if not text or len(text) > LONGEST_NAME:
         raise InvalidInput("name", f"{len(text)} characters", f"allowed: 1 to {LONGEST_NAME}")
     if text in EXAMPLES:
         raise InvalidInput("name", f"{text!r} is an example", "choose another name")
     with database.write() as connection:
+        before = records.saved_queries(connection).get(text, sql)
+        if before != sql and not replace:
+            raise InvalidInput(
+                "name",
+                f"{text!r} is saved with another text",
+                "choose another name, or say that it is replaced",
+            )
         records.store_query(connection, text, _statement(sql), now)
     return text
 

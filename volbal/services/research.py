@@ -300,6 +300,23 @@ class Simulation:
         )
 
     @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """What there is to take away, by name: every day, fill and dividend, and the metrics of
+        the strategy and its benchmarks (index metric; NaN where undefined or not theirs)."""
+        names = [*self.metrics, "final_equity"]
+        own = self.metrics | {"final_equity": self.final_equity}
+        metrics = pd.DataFrame(
+            {"strategy": own, **self.benchmarks},
+            index=pd.Index(names, name="metric"),
+        )
+        return {
+            "Days": self.days,
+            "Fills": self.fills,
+            "Dividends": self.dividends,
+            "Metrics": metrics,
+        }
+
+    @cached_property
     def monthly_returns(self) -> pd.DataFrame:
         """Return of the strategy per calendar month: index year, columns 1..12 and "year".
 

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,6 +24,12 @@ from volbal.storage import sandbox_child
 
 # Starting Python and importing DuckDB, on a busy machine.
 START = 5.0
+
+NUMBERS: Mapping[str, Callable[[str], float]] = {
+    **dict.fromkeys(("DOUBLE", "FLOAT"), float),
+    **dict.fromkeys(("UBIGINT", "HUGEINT", "UHUGEINT"), int),
+}
+"""What turns the texts of numbers back that JSON, or what reads it, has no room for."""
 
 
 class SqlRefused(VolbalError):
@@ -51,7 +58,8 @@ class Table:
     """What a statement returned.
 
     types: DuckDB's names. rows: DECIMAL as Decimal, DATE and TIMESTAMP as date and datetime,
-    BLOB as hexadecimal text, lists and structs as Python's. truncated: there were more rows.
+    BLOB as hexadecimal text, lists and structs as Python's, in them what has more than 64 bits as
+    text. truncated: there were more rows.
     """
 
     columns: tuple[str, ...]
@@ -138,8 +146,8 @@ def _value(cell: Any, kind: str) -> Any:
         return cell
     if kind.startswith("DECIMAL") and "[" not in kind:
         return Decimal(cell)
-    if kind in ("DOUBLE", "FLOAT"):
-        return float(cell)
+    if kind in NUMBERS:
+        return NUMBERS[kind](cell)
     try:
         if kind == "DATE":
             return date.fromisoformat(cell)

@@ -18,6 +18,7 @@ import duckdb
 # Address space of Python, DuckDB and its threads (0.2 GB) and of buffers that grow by doubling.
 OVERHEAD = 1 << 30
 MAX_ANSWER = 16_000_000
+SIGNED = range(-(2**63), 2**63)
 ALLOWED = "only one statement that reads is allowed (SELECT, FROM, WITH, VALUES, DESCRIBE, SHOW)"
 
 
@@ -139,6 +140,8 @@ def plain(value: object) -> object:
         return value.hex()
     if isinstance(value, datetime | date):
         return value.isoformat()
+    if isinstance(value, int) and value not in SIGNED:
+        return str(value)  # the programs that show nested values know 64 bits
     native = value is None or isinstance(value, bool | int | str)
     finite = isinstance(value, float) and math.isfinite(value)
     return value if native or finite else str(value)

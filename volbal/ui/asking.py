@@ -22,30 +22,44 @@ def keeping(sql: str, chosen: str | None, own: Mapping[str, str]) -> None:
             chosen if chosen in own else "",
             key=f"sql-name-{chosen}",
             max_chars=queries.LONGEST_NAME,
-            help="A name you have used replaces that query. Example: Fees per year.",
+            help="Under which it is offered above. Example: Fees per year.",
+        )
+        known = (name or "").strip()
+        replaced = own.get(known, sql)
+        replace = replaced != sql and st.checkbox(
+            f"Replace the saved query {log.plain(known)}",
+            key=f"sql-replace-{known}",
         )
         token = acting.token("sql-save")
         st.button(
             "Save",
             type="primary",
+            disabled=replaced != sql and not replace,
             on_click=acting.act,
-            args=(token, _save, name, sql),
+            args=(token, _save, known, sql, replace),
             key="sql-save",
         )
-        if chosen in own:
-            token = acting.token("sql-delete")
-            st.button(
-                f"Delete {log.plain(chosen or '')}",
-                icon=":material/delete:",
-                on_click=acting.act,
-                args=(token, _delete, chosen),
-                key="sql-delete",
-                help="Forgets the saved query; its text stays in the editor.",
-            )
+    if chosen in own:
+        _deleting(chosen or "", own[chosen or ""])
 
 
-def _save(name: str, sql: str) -> str:
-    saved = queries.save(running.database(), name, sql, acting.now())
+def _deleting(name: str, sql: str) -> None:
+    with st.popover("Delete", icon=":material/delete:", key="sql.delete"):
+        st.markdown(f"Forget the saved query {log.plain(name)}? It is:")
+        st.code(sql, language="sql", wrap_lines=True)
+        token = acting.token("sql-delete")
+        st.button(
+            f"Delete {log.plain(name)}",
+            type="primary",
+            on_click=acting.act,
+            args=(token, _delete, name),
+            key="sql-delete",
+            help="The text in the editor stays.",
+        )
+
+
+def _save(name: str, sql: str, replace: bool) -> str:
+    saved = queries.save(running.database(), name, sql, acting.now(), replace=replace)
     return f"Saved as {log.plain(saved)}."
 
 

@@ -115,9 +115,9 @@ def _show(looked_at: Import, file_id: str) -> None:
     st.markdown(
         f"**{history.symbol} · {history.provenance.interval} · {history.first_date} to "
         f"{history.last_date}**. Bars {len(history.bars):,}, dividends "
-        f"{len(history.dividends):,}, splits {len(history.splits):,}. {looked_at.effect}"
+        f"{len(history.dividends):,}, splits {len(history.splits):,}. {log.plain(looked_at.effect)}"
     )
-    told = [f":material/info: {note[:1].upper()}{note[1:]}." for note in history.notes]
+    told = [f":material/info: {log.plain(note[:1].upper() + note[1:])}." for note in history.notes]
     odd = few(
         [one.sentence for one in looked_at.findings], "more, to be seen under Checks once saved."
     )
@@ -130,13 +130,26 @@ def _show(looked_at: Import, file_id: str) -> None:
     else:
         _show_ends(looked_at.actions.dividends, "dividends", DIVIDEND_COLUMNS)
         _show_ends(looked_at.actions.splits, "splits", SPLIT_COLUMNS)
+    lose = looked_at.lost > 0 and st.checkbox(
+        f"Lose the {looked_at.lost:,} stored bars that this file lacks",
+        key=f"{PAGE}.lose-{file_id}-{history.symbol}",
+        help="Saving puts the file in the place of the stored series. Example: a file of 2024 "
+        "over bars from 2012 on leaves 2024 only.",
+    )
     st.button(
         f"Save {history.symbol}",
         key=f"{PAGE}.save-{file_id}",
         type="primary",
         icon=":material/save:",
+        disabled=looked_at.lost > 0 and not lose,
         on_click=acting.act,
-        args=(f"{PAGE}.save-{file_id}-{history.symbol}", _save, looked_at, st.session_state[SAVED]),
+        args=(
+            f"{PAGE}.save-{file_id}-{history.symbol}",
+            _save,
+            looked_at,
+            lose,
+            st.session_state[SAVED],
+        ),
     )
 
 
@@ -160,7 +173,7 @@ def _show_saved() -> None:
         saved.clear()
 
 
-def _save(looked_at: Import, saved: list[Import]) -> str:
-    price_import.save(running.database(), looked_at, acting.now())
+def _save(looked_at: Import, lose: bool, saved: list[Import]) -> str:
+    price_import.save(running.database(), looked_at, acting.now(), lose=lose)
     saved.append(looked_at)
-    return f"{looked_at.name} is saved: {looked_at.history.symbol} is shown below."
+    return f"{log.plain(looked_at.name)} is saved: {looked_at.history.symbol} is shown below."

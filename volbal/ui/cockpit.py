@@ -21,7 +21,7 @@ from volbal.services.market_data import SeenPrice
 from volbal.services.overview import Row
 from volbal.services.running import Database
 from volbal.services.trading import LatestEvaluation
-from volbal.ui import acting, cards, holdings, log, portfolio
+from volbal.ui import acting, cards, holdings, log, portfolio, tables
 from volbal.ui.opening import NEW
 
 
@@ -219,7 +219,10 @@ def _show_decision(database: Database, row: Row, latest: LatestEvaluation, now: 
     elif decision.order is not None and not row.open_orders:
         st.caption("Something has happened since. Evaluate again for what the rule wants now.")
     with st.expander("Every number behind it", icon=":material/calculate:"):
-        st.table(numbers(decision), border="horizontal", hide_header=True, hide_index=True)
+        shown = numbers(decision)
+        st.table(shown, border="horizontal", hide_header=True, hide_index=True)
+        key = f"decision-{row.position.position_id}"
+        tables.downloads(shown, f"{row.position.ticker}-decision", f"{key}-downloads")
 
 
 def _approve(database: Database, position_id: int, key: str) -> str:

@@ -93,7 +93,7 @@ def _preview(database: Database, position: Position, now: datetime, step: int) -
         st.caption("Change a field: this side shows what becomes different.")
     else:
         st.markdown("**What changes**")
-        st.table(told(changes), border="horizontal", hide_index=True)
+        _show_changes(changes, f"{PAGE}-changes")
     at = position.reference_price
     if at is not None:
         for doubt in doubts(replace(position, configuration=after), at, now):
@@ -117,6 +117,12 @@ def _save(database: Database, position_id: int, after: Configuration, note: str)
     changes = configuration_values(after)
     settings.configure(database, position_id, changes, by="user", note=note, now=acting.now())
     return "Saved. The next evaluation uses it; a proposal made before has to be made again."
+
+
+def _show_changes(changes: tuple[Change, ...], key: str) -> None:
+    shown = told(changes)
+    st.table(shown, border="horizontal", hide_index=True)
+    tables.downloads(shown, "settings-changes", f"{key}-downloads")
 
 
 def told(changes: tuple[Change, ...]) -> pd.DataFrame:
@@ -182,7 +188,7 @@ def _show_history(
         )
     changes = difference(position.configuration, history[number - 1].configuration)
     if changes:
-        st.table(told(changes), border="horizontal", hide_index=True)
+        _show_changes(changes, f"{PAGE}-back-changes")
     else:
         st.caption(f"Step {number} is what is in force.")
 

@@ -1,6 +1,7 @@
 """Tables on pages, and the one control that downloads them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -91,12 +92,25 @@ def pick(
 def downloads(source: Source, name: str, key: str) -> None:
     """A menu that downloads `source` as NAME.csv, .xlsx, .json or .parquet.
 
-    source: a table; several by name (xlsx and json only); or what fetches a table too long for
-    the page. The file is made when it is asked for.
+    source: a table; several by name, of which a csv or parquet holds one; or what fetches a table
+    too long for the page. The file is made when it is asked for.
     """
-    several = isinstance(source, Mapping)
-    kinds = exports.SEVERAL if several else tuple(exports.MEDIA_TYPES)
-    files({kind: _maker(source, kind) for kind in kinds}, name, key)
+    if not isinstance(source, Mapping):
+        files({kind: _maker(source, kind) for kind in exports.MEDIA_TYPES}, name, key)
+        return
+    entries = [_File(LABELS[kind], name, kind, _maker(source, kind)) for kind in exports.SEVERAL]
+    entries += [
+        _File(
+            f"{table}, {LABELS[kind].partition(',')[0]}",
+            f"{name}-{table.lower()}",
+            kind,
+            _maker({table: one}, kind),
+        )
+        for table, one in source.items()
+        for kind in exports.MEDIA_TYPES
+        if kind not in exports.SEVERAL
+    ]
+    _menu(entries, key, "Download")
 
 
 def files(
@@ -110,21 +124,38 @@ def files(
 
     rows: of the table, where there may be so many that a format takes long.
     """
+    note = ""
+    if rows >= LONG_ROWS:
+        note = (
+            f"{rows:,} rows: an Excel workbook takes about {duration(rows / XLSX_ROWS_A_SECOND)} "
+            "to make, Parquet and CSV a few seconds."
+        )
+    entries = [_File(LABELS[kind], name, kind, make) for kind, make in makers.items()]
+    _menu(entries, key, title, note)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One entry of a menu."""
+
+    label: str
+    name: str
+    kind: str
+    make: Callable[[], bytes]
+
+
+def _menu(entries: Iterable[_File], key: str, title: str, note: str = "") -> None:
     with st.popover(title, icon=":material/download:", key=key, type="tertiary"):
-        if rows >= LONG_ROWS:
-            waiting = duration(rows / XLSX_ROWS_A_SECOND)
-            st.caption(
-                f"{rows:,} rows: an Excel workbook takes about {waiting} to make, Parquet and CSV "
-                "a few seconds."
-            )
-        for kind, maker in makers.items():
+        if note:
+            st.caption(note)
+        for one in entries:
             st.download_button(
-                LABELS[kind],
-                data=maker,
-                file_name=f"{name}.{kind}",
-                mime=MEDIA_TYPES[kind],
+                one.label,
+                data=one.make,
+                file_name=f"{one.name}.{one.kind}",
+                mime=MEDIA_TYPES[one.kind],
                 on_click="ignore",
-                key=f"{key}-{kind}",
+                key=f"{key}-{one.name}.{one.kind}",
                 width="stretch",
             )
 
