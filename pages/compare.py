@@ -70,7 +70,8 @@ def compare_policies(known: dict[str, Policy]) -> None:
 
 def written(asked: Question, names: list[str]) -> address.Query:
     """The query that brings this comparison back."""
-    return address.write_question(asked) | ({} if names == EXAMPLE else {"with": names})
+    query = address.write_question(asked, forms.SOURCE)
+    return query if names == EXAMPLE else query | {"with": names}
 
 
 def draw_policies(results: dict[str, Simulation]) -> None:

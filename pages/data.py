@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from volbal.market.model import as_symbol
 from volbal.market.yahoo import REACH
 from volbal.services import market_data, running
 from volbal.services.market_data import Coverage
@@ -34,20 +35,22 @@ def fetch_inputs(database: running.Database) -> None:
         one = st.form_submit_button("Fetch", icon=":material/download:", type="primary")
         every = st.form_submit_button("Refresh all", icon=":material/sync:")
     if every:
-        names: Sequence[str] = market_data.fetched_symbols(database, interval)
+        names = market_data.fetched_symbols(database, interval)
+        series.fetch(database, names, interval)
         if not names:
             st.info(f"No {interval} prices were fetched before: name a symbol.")
-    else:
-        names = (wanted,) if one and wanted.strip() else ()
-    fetched = series.fetch(database, names, interval) if names else None
-    if fetched is not None:
-        st.session_state[SYMBOL], st.session_state[INTERVAL] = fetched, interval
+    elif one and not wanted.strip():
+        acting.forget_said()
+        st.info("Name a symbol to fetch, such as KO.")
+    elif one and series.fetch(database, (wanted,), interval):
+        st.session_state[SYMBOL], st.session_state[INTERVAL] = as_symbol(wanted), interval
 
 
 def arrive(symbols: Sequence[str]) -> None:
     """Take up the symbol of a link in any case; one without prices is offered to be fetched."""
     asked = st.query_params.get(SYMBOL, "")
-    if not asked or asked in symbols:
+    was_shown = st.session_state.get(SYMBOL) == asked  # its prices are deleted: no link asks
+    if not asked or asked in symbols or was_shown:
         return
     if asked.upper() in symbols:
         st.session_state[SYMBOL] = asked.upper()
@@ -114,8 +117,9 @@ def draw(one: Coverage) -> None:
     if one.is_stored:
         with st.popover("Delete", icon=":material/delete:", key=f"{PAGE}.delete-{revision}"):
             st.markdown(
-                f"Forget the {one.bars:,} stored {one.interval} bars of {one.symbol}? Positions "
-                "and their records are not touched."
+                f"Forget the {one.bars:,} stored {one.interval} bars of {one.symbol}? "
+                f"{market_data.without_stored(one.symbol, one.interval)} Positions and their "
+                "records are not touched."
             )
             st.button(
                 f"Delete {one.symbol} {one.interval}",
@@ -128,11 +132,10 @@ def draw(one: Coverage) -> None:
 
 
 def delete(symbol: str, interval: str) -> str:
-    """Forget a stored series and say so, also where the page is scrolled down to its button."""
-    market_data.delete(running.database(), symbol, interval)
-    sentence = f"The stored {interval} prices of {symbol} are deleted."
-    st.toast(sentence, icon=":material/delete:")
-    return sentence
+    """Forget a stored series and say so where its button was, far below the top of the page."""
+    told = market_data.delete(running.database(), symbol, interval)
+    st.toast(told, icon=":material/delete:", duration="long")
+    return ""
 
 
 st.title("Data")

@@ -71,7 +71,7 @@ st.caption(
 )
 try:
     asked = inputs()
-    address.publish(PAGE, address.write_question(asked))
+    address.publish(PAGE, address.write_question(asked, forms.SOURCE))
     outcome = components.simulated(asked)
 except VolbalError as error:
     components.stop_with(error)

@@ -1,5 +1,6 @@
 """`python -m volbal prices`: fetched from a local server, imported, listed, deleted, simulated."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -53,7 +54,7 @@ def test_prices_are_fetched_listed_simulated_and_deleted(run: Run, monkeypatch) 
             "KO 1d got 754 new bars, 12 new dividends, 1 new split: now 2012-01-03 to "
             "2014-12-31.\n",
         )
-        assert "knows no symbol ZZZ" in err
+        assert err.startswith("volbal: Yahoo knows no symbol ZZZ")
         assert run("prices", "refresh")[:2] == (
             0,
             "KO 1d has nothing new: it reaches to 2014-12-31.\n",
@@ -65,7 +66,11 @@ def test_prices_are_fetched_listed_simulated_and_deleted(run: Run, monkeypatch) 
     ]
     assert "Prices: stored: Yahoo, fetched " in run("simulate", "KO")[1]
     assert "There are no 1h prices of KO" in run("simulate", "KO", "--interval", "1h")[2]
-    assert run("prices", "delete", "KO")[:2] == (0, "The 1d prices of KO are deleted.\n")
+    assert run("prices", "delete", "KO")[:2] == (
+        0,
+        "The stored 1d prices of KO are deleted. The bundled ones take their place: they end on "
+        "2014-12-31.\n",
+    )
     assert "Prices: bundled: " in run("simulate", "KO")[1]
 
 
@@ -76,6 +81,7 @@ def test_without_a_network_it_says_so_once_and_stored_prices_remain(run: Run, mo
     code, out, err = run("prices", "refresh", "KO", "MSFT", "IBM")
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert "The stored 1d prices of KO go on being used: they end on 2014-12-31, " in err
+    assert "The bundled 1d prices of MSFT, IBM go on being used: the oldest end on " in err
     assert "The bundled 1d prices of IBM " in run("prices", "refresh", "IBM")[2]
     assert "There are no 1d prices of ZZZ here." in run("prices", "refresh", "ZZZ")[2]
     assert "Prices: stored: Yahoo, fetched " in run("simulate", "KO")[1]
@@ -113,6 +119,15 @@ def test_a_file_is_imported_under_its_own_name_once_its_dates_are_clear(
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "Saves 2 1d bars of XYZ."
     assert run("simulate", "XYZ")[1].startswith("XYZ, 2020-04-03 to 2020-04-06")
+
+
+def test_of_what_is_odd_about_a_file_the_first_few_are_printed(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "xyz.csv"
+    rows = [f"2020-{month:02}-02,{10 ** (month % 2)}\n" for month in range(1, 12)]
+    file.write_text("Date,Close\n" + "".join(rows), encoding="utf-8")
+    out = run("prices", "import", str(file))[1]
+    assert len(out.splitlines()) < 11
+    assert re.search(r"\n  and \d+ more, to be seen under Checks on the Data page\.\n", out)
 
 
 def test_simulating_makes_no_records(run: Run, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -306,7 +306,7 @@ def _restore(options: argparse.Namespace) -> int:
 
 
 def _prices_list(options: argparse.Namespace) -> int:
-    rows = price_commands.list_text(Settings.from_environment(), date.today())
+    rows = price_commands.list_text(Settings.from_environment(), datetime.now(UTC))
     print("\n".join(_table(rows, text_columns=(0, 1, 2, 3, 8))))
     return 0
 
@@ -316,8 +316,11 @@ def _prices_refresh(options: argparse.Namespace) -> int:
     for sentence, is_failure in price_commands.refreshed(
         Settings.from_environment(), options.symbols, options.interval
     ):
-        print(sentence, file=sys.stderr if is_failure else sys.stdout, flush=True)
-        failed = failed or is_failure
+        if is_failure:
+            print(f"volbal: {sentence}", file=sys.stderr, flush=True)
+            failed = True
+        else:
+            print(sentence, flush=True)
     return BAD_INPUT if failed else 0
 
 

@@ -26,16 +26,26 @@ def test_whole_shares_have_no_decimals() -> None:
 
 
 def test_ages_are_told_in_their_largest_unit() -> None:
-    assert [wording.duration(seconds) for seconds in (0, 59, 60, 7200, 86400, 200000)] == [
+    seconds = (0, 59, 60, 7200, 86399, 86400, 129599, 129600, 200000, 1165 * 86400)
+    assert [wording.duration(age) for age in seconds] == [
         "0 s",
         "59 s",
         "1 min",
         "2 h",
+        "23 h",
         "1 day",
+        "1 day",
+        "2 days",  # a close of Friday on Sunday morning
         "2 days",
+        "1,165 days",
     ]
 
 
 def test_a_half_cent_is_written_away_from_zero_as_the_ledger_rounds() -> None:
     assert wording.money(Decimal("3.125")) == "3.13"
     assert wording.money(Decimal("-3.125")) == "\N{MINUS SIGN}3.13"
+
+
+def test_of_many_things_the_first_few_are_told_and_how_many_more_there_are() -> None:
+    assert wording.few(["a", "b"], most=2) == ["a", "b"]
+    assert wording.few(["a", "b", "c"], "more.", 2) == ["a", "b", "and 1 more."]

@@ -257,6 +257,19 @@ def test_a_bad_cell_of_an_optional_column_is_refused_with_its_line(refusal, cell
     assert bad_rows(sentence) == f"line 4: {reason}"
 
 
+def test_every_bad_value_of_a_row_is_told_whether_it_can_be_read_or_not(refusal):
+    sentence = refusal(
+        "Date,Open,High,Low,Close,Volume,Dividends\n2020-01-02,10,12,8,11,5,0\n"
+        "soon,10,9,8,-1,5,0\n2020-01-03,10,12,8,x,-5,-2\n"
+    )
+    assert bad_rows(sentence) == (
+        "line 3: Date 'soon' is no ISO date such as 2020-01-31, close -1 is not a price above 0, "
+        "high 9 is below 10 of the same bar, low 8 is above -1 of the same bar; "
+        "line 4: Close 'x' is no number such as 1234.5, volume -5 is not a number >= 0, "
+        "dividend -2 is not an amount >= 0"
+    )
+
+
 def test_bad_rows_of_all_columns_are_listed_in_the_order_of_the_file(refusal):
     sentence = refusal("Date,Close\n2020-01-02,\nx,1\n2020-01-04,y\nz,1\nu,1\nv,1\nw,1\n")
     assert sentence.startswith("7 rows of ko.csv cannot be used: line 2: Close is empty; line 3: ")

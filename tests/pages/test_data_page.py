@@ -81,8 +81,10 @@ def test_a_fetched_symbol_is_stored_and_shown(open_page, server) -> None:
     assert "KO 1d got 754 new bars, 12 new dividends, 1 new split" in words(app)
     assert app.selectbox(key="symbol").value == "KO"
     assert series(app)["KO"][0::2] == ["Yahoo", 754]
+    app.selectbox(key="symbol").set_value("IBM").run()
     again = press(app, "Refresh all")
     assert "KO 1d has nothing new" in words(again)
+    assert again.selectbox(key="symbol").value == "IBM"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_offline_the_first_failure_ends_the_round(open_page, monkeypatch) -> Non
     app = press(open_page("data"), "Refresh all")
     assert len(app.error) == 1
     assert (
-        "The stored 1d prices of IBM go on being used: they end on 2014-12-31, "
+        "The stored 1d prices of IBM, KO, MSFT go on being used: the oldest end on 2014-12-31, "
         in app.error[0].value
     )
     assert series(app)["KO"][0] == "Yahoo"
@@ -123,6 +125,12 @@ def test_an_unknown_symbol_is_told(open_page, server) -> None:
     app = fetch(open_page("data"), "ZZZ")
     assert "knows no symbol ZZZ" in app.error[0].value
     assert app.selectbox(key="symbol").value == "AAPL"
+    app = fetch(app, "KO")
+    assert "KO 1d got 754 new bars" in app.success[0].value
+    assert not app.error
+    app = fetch(app, " ")
+    assert "KO 1d got" not in words(app)
+    assert "Name a symbol to fetch" in words(app)
 
 
 def test_a_file_is_looked_at_then_saved_then_deleted(open_page) -> None:
@@ -138,17 +146,23 @@ def test_a_file_is_looked_at_then_saved_then_deleted(open_page) -> None:
     assert "own.csv is saved" in app.success[0].value
     assert app.selectbox(key="symbol").value == "OWN"
     app = press(app, "Delete OWN 1d")
-    assert "are deleted" in app.success[0].value
+    assert [one.value for one in app.toast] == ["The stored 1d prices of OWN are deleted."]
+    assert not [*app.success, *app.info]
     assert "OWN" not in series(app)
 
 
 def test_rows_that_cannot_be_used_are_listed_and_nothing_is_saved(open_page) -> None:
     app = open_page("data")
-    content = b"Date,Close\n2020-01-02,x\n2020-13-03,1\n"
+    content = b"Date,Close,Volume\n2020-01-02,x,-5\n2020-13-03,1,1\n"
     app = app.file_uploader[0].upload("own.csv", content, "text/csv").run()
     assert "2 rows cannot be used; nothing was saved" in app.error[0].value
+    assert (
+        "- line 2\\: Close 'x' is no number such as 1234.5; volume -5 is not a number \\>= 0\n"
+        "- line 3\\: Date '2020-13-03' is no ISO date such as 2020-01-31"
+    ) in words(app)
+    app = app.file_uploader[0].upload("own.csv", b"Date,Close\n" + 11 * b"2020-01-02,x\n").run()
     refused = app.dataframe[0].value
-    assert refused["row"].tolist() == ["line 2", "line 3"]
+    assert refused["row"].tolist() == [f"line {line}" for line in range(2, 13)]
     assert "OWN" not in market_data.known_symbols(running.database())
 
 
@@ -172,6 +186,8 @@ def test_closes_alone_are_told_and_shown_without_empty_columns(open_page) -> Non
     app = open_page("data", {"symbol": "X"})
     assert "closes only: no limit ticks" in words(app)
     assert app.dataframe[1].value.columns.tolist() == ["time", "close"]
+    [chart] = app.get("echarts_chart")
+    assert "Volume" not in str(chart.proto)
 
 
 def test_a_series_that_another_window_deleted_is_not_looked_at(open_page) -> None:
@@ -214,6 +230,11 @@ def test_a_quote_is_told_with_its_age_and_what_the_exchange_does(open_page, serv
     assert re.fullmatch(  # the close of 2014-12-31 is years old by the clock of the page
         r"KO: 42\.22, [\d,]+ days old, from Yahoo; the exchange is closed\.", app.success[0].value
     )
+    content = b"Date,Close\n2020-01-02,50\n"
+    database = running.database()
+    price_import.save(database, price_import.preview(database, "ko.csv", content, "KO"), NOW)
+    app = press(app, "Get a quote")
+    assert "Not used: 50.00, the close of 2020-01-02" in app.success[0].value
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -11,6 +11,7 @@ from volbal.domain.policy import PRESETS, Policy
 from volbal.engine.metrics import METRIC
 from volbal.formatting import metric_text, money, percent
 from volbal.market.bundled import BundledPrices
+from volbal.services import price_import, running
 from volbal.services.research import Setup, Simulation, simulate
 from volbal.ui.components import month_cells
 
@@ -170,6 +171,23 @@ def test_dates_follow_to_what_another_symbol_has(open_page) -> None:
     assert app.date_input(key="simulate.end").value == date(2014, 12, 31)
     setup = Setup(start=date(2013, 1, 2), end=date(2014, 12, 31))
     assert_shows(app, direct(Policy(), "IBM", setup))
+
+
+def test_without_an_end_everything_up_to_the_newest_price_is_shown(open_page) -> None:
+    database = running.database()
+    content = b"Date,Close\n2013-01-02,10\n2013-01-03,11\n2026-01-05,12\n"
+    for symbol in ("AAPL", "X"):
+        looked_at = price_import.preview(database, "own.csv", content, symbol)
+        price_import.save(database, looked_at, datetime(2026, 1, 6, tzinfo=UTC))
+    app = open_page("simulate")
+    assert app.date_input(key="simulate.end").value == date(2026, 1, 5)
+    assert not app.query_params
+    app.selectbox(key="simulate.symbol").set_value("KO").run()
+    assert app.date_input(key="simulate.end").value == date(2014, 12, 31)
+    app.selectbox(key="simulate.symbol").set_value("X").run()
+    assert app.date_input(key="simulate.end").value == date(2026, 1, 5)
+    app.date_input(key="simulate.end").set_value(date(2013, 1, 3)).run()
+    assert app.query_params["end"] == "2013-01-03"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from yahoo_server import YahooServer, serving
 
 from volbal.config import Settings
+from volbal.domain import wording
 from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.market.bundled import BundledPrices
 from volbal.market.model import Listing
@@ -234,7 +235,6 @@ def test_offline_the_stored_prices_are_used_then_the_bundled_ones_and_both_say_t
     stored, bundled = history(database, "KO"), history(database, "MSFT")
     assert stored.provenance.source == "stored: Yahoo, fetched 2014-12-22 23:00 UTC"
     assert bundled.provenance.source.startswith("bundled: ")
-    assert stored.provenance.age(date(2015, 1, 1)) == 10
     for symbol, source, day in (
         ("KO", "close of 2014-12-22 (stored, Yahoo)", 22),
         ("MSFT", "close of 2014-12-31 (bundled)", 31),
@@ -243,6 +243,20 @@ def test_offline_the_stored_prices_are_used_then_the_bundled_ones_and_both_say_t
         assert (seen.source, seen.is_live, seen.is_close) == (source, False, True)
         assert seen.made_at == datetime(2014, 12, day, 21, tzinfo=UTC)  # 16:00 in New York
         assert seen.age == NEW_YEAR - seen.made_at
+    assert market_data.fallback(database, ["MSFT", "KO", "IBM", "zzz"], "1d", NEW_YEAR) == (
+        "The bundled 1d prices of MSFT, IBM go on being used: the oldest end on 2014-12-31, "
+        "19 h ago. The stored 1d prices of KO go on being used: they end on 2014-12-22, 10 days "
+        "ago. There are no 1d prices of ZZZ here."
+    )
+
+
+@pytest.mark.parametrize("days", [0.6, 1.4, 1.6, 7.5, 4351.0])
+def test_one_close_is_equally_old_wherever_it_is_told(database, days: float):
+    now = datetime(2014, 12, 31, 21, tzinfo=UTC) + timedelta(days=days)  # after the last close
+    told = wording.duration(latest_price(database, "KO", now).age.total_seconds())
+    ko = next(one for one in market_data.coverage(database) if one.symbol == "KO")
+    assert wording.age(ko.ends_at, now) == told
+    assert market_data.fallback(database, ["KO"], "1d", now).endswith(f" 2014-12-31, {told} ago.")
 
 
 def test_a_quote_is_live_for_a_quarter_of_an_hour_and_then_the_last_price_seen(
@@ -338,7 +352,10 @@ def test_a_series_from_a_file_is_not_overwritten_by_a_fetch(database, yahoo, clo
 
 def test_deleting_brings_the_bundled_prices_back(database, yahoo, clock):
     refresh(database, yahoo, "KO", "1d", clock.now)
-    market_data.delete(database, "KO")
+    assert market_data.delete(database, "KO") == (
+        "The stored 1d prices of KO are deleted. The bundled ones take their place: they end on "
+        "2014-12-31."
+    )
     assert rows(database)["bars"] == []
     assert history(database, "KO").provenance.source.startswith("bundled")
     with pytest.raises(PriceUnavailable, match="No 1d prices of KO are stored"):
@@ -358,7 +375,7 @@ def test_coverage_says_what_there_is_of_every_series(database, yahoo, clock):
         1,
         (),
     )
-    assert ko.age(date(2015, 1, 1)) == 10
+    assert ko.ends_at == datetime(2014, 12, 22, 21, tzinfo=UTC)
     assert (ko.is_stored, aapl.is_stored, aapl.source) == (True, False, "bundled")
     assert (aapl.first_date, aapl.last_date) == (date(2000, 3, 1), date(2023, 9, 21))
 

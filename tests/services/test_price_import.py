@@ -126,6 +126,15 @@ def test_a_series_that_gets_dividends_no_longer_says_it_has_none(database):
     assert imported(database, b"Date,Amount\n2020-01-03,0.6\n", "paid.csv").notes == ()
 
 
+def test_a_file_of_dividends_is_looked_at_for_what_it_has_not_for_the_bars_it_goes_to(database):
+    imported(database, b"Date,Close\n2020-01-02,10\n2020-01-07,10\n")  # two sessions lack
+    looked_at = preview(database, "paid.csv", b"Ex-Date,Amount\n2020-01-07,2\n", "XYZ")
+    assert looked_at.actions is not None
+    assert looked_at.actions.dividends["amount"].tolist() == [2.0]
+    [odd] = looked_at.findings
+    assert odd.sentence.startswith("The dividend of 2020-01-07, 2, is large")
+
+
 def test_a_split_file_shows_that_stored_prices_are_unadjusted(database):
     imported(database, b"Date,Close\n2020-01-02,40\n2020-01-03,10\n2020-01-06,10\n")
     before = stored(database)

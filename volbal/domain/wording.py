@@ -1,7 +1,10 @@
 """Numbers as text in the sentences that decisions, events and refusals write about themselves."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
+DAY = 86_400
 MINUS = "−"
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
@@ -45,12 +48,28 @@ def shares(quantity: Number) -> str:
 
 
 def duration(seconds: float) -> str:
-    """How old something is, in its largest unit: "45 s", "12 min", "3 h", "2 days"."""
-    for size, name in ((86400, "days"), (3600, "h"), (60, "min")):
+    """How old something is, in its largest unit: "45 s", "12 min", "3 h", "2 days", "1,165 days".
+
+    Elapsed time, whatever midnights lie within; days to the nearest, smaller units complete ones.
+    """
+    if seconds >= DAY:
+        days = int(seconds / DAY + 0.5)
+        return f"{days:,} {'day' if days == 1 else 'days'}"
+    for size, name in ((3600, "h"), (60, "min")):
         if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {'day' if name == 'days' and count == 1 else name}"
+            return f"{int(seconds // size)} {name}"
     return f"{int(max(seconds, 0))} s"
+
+
+def age(made_at: datetime, now: datetime) -> str:
+    """How old what was made at `made_at` is `now`, both aware."""
+    return duration((now - made_at).total_seconds())
+
+
+def few(items: Sequence[str], rest: str = "more", most: int = 5) -> list[str]:
+    """The first `most` of `items`, then how many there are beyond: "and 3 more"."""
+    beyond = len(items) - most
+    return [*items[:most], *([f"and {beyond:,} {rest}"] if beyond > 0 else [])]
 
 
 def _at_least(value: Number, fewest: int, most: int) -> str:

@@ -29,7 +29,14 @@ from volbal.market.tables import (
     Table,
     read_table,
 )
-from volbal.market.validation import BadRow, InvalidPrices, Places, validate, validate_actions
+from volbal.market.validation import (
+    BadRow,
+    InvalidPrices,
+    Places,
+    bad_values,
+    validate,
+    validate_actions,
+)
 
 __all__ = ["NO_DIVIDENDS", "Actions", "AmbiguousDates", "DateOrder", "read_bytes", "read_prices"]
 
@@ -111,11 +118,19 @@ def _read_rows(table: Table, order: DateOrder | None) -> _Rows:
     paid = pd.DatetimeIndex([pd.NaT] * len(times)).as_unit("s")
     if PAY_DATE in table.columns:
         paid = dates(name, "Pay date", table.columns[PAY_DATE], order, bad)
-    if bad:
-        raise InvalidPrices(name, [BadRow(table.places[at], why) for at, why in sorted(bad)])
     rows = _Rows(name, times, columns, paid, list(table.places), ())
+    if bad:
+        raise InvalidPrices(name, _bad_rows(rows, bad))
     falling = len(times) > 1 and bool((times[1:] < times[:-1]).all())
     return _turned(rows) if falling else rows
+
+
+def _bad_rows(rows: _Rows, unread: list[BadCell]) -> list[BadRow]:
+    """Cells that could not be read, and what is wrong with the others, by row."""
+    found = [BadRow(rows.places[at], why) for at, why in sorted(unread)]
+    found += bad_values(_bars(rows), _dividends(rows), _splits(rows), _places(rows))
+    position = {place: at for at, place in enumerate(rows.places)}
+    return sorted(found, key=lambda row: position[row.place])
 
 
 def _turned(rows: _Rows) -> _Rows:
@@ -131,10 +146,9 @@ def _turned(rows: _Rows) -> _Rows:
 
 def _prices(rows: _Rows, symbol: str) -> PriceHistory:
     interval = _interval(rows.times)
-    times = rows.times.normalize() if interval == DAILY else rows.times
-    bars = pd.DataFrame(
-        {column: rows.numbers(column) for column in BAR_COLUMNS}, index=times.rename("time")
-    )
+    bars = _bars(rows)
+    if interval == DAILY:
+        bars.index = rows.times.normalize().rename("time")
     # An unsorted file is refused by `validate`; until then the last date is only the last row's.
     provenance = Provenance(
         f"file {rows.name}", f"taken as {BASIS}", interval, rows.times[-1].date()
@@ -150,6 +164,12 @@ def _actions(rows: _Rows) -> Actions:
     return Actions(
         dividends if DIVIDENDS in rows.columns else None,
         splits if SPLITS in rows.columns else None,
+    )
+
+
+def _bars(rows: _Rows) -> pd.DataFrame:
+    return pd.DataFrame(
+        {column: rows.numbers(column) for column in BAR_COLUMNS}, index=rows.times.rename("time")
     )
 
 

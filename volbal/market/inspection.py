@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from volbal.market.model import DAILY, PriceHistory
-from volbal.market.sessions import Calendar, calendar_of
+from volbal.market.sessions import EXCHANGE, Calendar, calendar_of, close_of
 
 LARGE_MOVE = 1.4
 """From one close to the next: larger ones are as often a missed split as a real day."""
@@ -37,6 +37,15 @@ def calendar_for(history: PriceHistory) -> Calendar | None:
     if history.listing is not None:
         return calendar_of(history.listing.exchange)
     return None if "." in history.symbol else calendar_of()
+
+
+def ends_at(history: PriceHistory) -> datetime:
+    """The moment of the last bar: the close of a daily one, the start of an intraday one."""
+    calendar = calendar_for(history)
+    if history.provenance.interval == DAILY:
+        return close_of(history.last_date, calendar)
+    zone = EXCHANGE if calendar is None else calendar.zone
+    return pd.Timestamp(history.bars.index[-1]).to_pydatetime().replace(tzinfo=zone)
 
 
 def missing_sessions(history: PriceHistory) -> tuple[date, ...]:

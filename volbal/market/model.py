@@ -47,10 +47,6 @@ class Provenance:
     interval: str
     as_of: datetime.date
 
-    def age(self, today: datetime.date) -> int:
-        """Calendar days from the last bar to `today`."""
-        return (today - self.as_of).days
-
 
 @dataclass(frozen=True, slots=True)
 class Listing:

@@ -187,13 +187,6 @@ def calendar_of(exchange: str = NEW_YORK) -> Calendar | None:
         return _loaded[code]
 
 
-def close_of(calendar: Calendar | None, day: date) -> datetime:
-    """When the session `day` closes; 16:00 in New York where `calendar` knows no such session."""
-    if calendar is not None and calendar.knows(day) and calendar.is_session(day):
-        return calendar.hours(day)[1]
-    return datetime.combine(day, SESSION_CLOSES, EXCHANGE)
-
-
 def _load(code: str) -> Calendar:
     import exchange_calendars
 
@@ -224,6 +217,13 @@ def exchange_date(moment: datetime) -> date:
     """The date in New York of an aware moment; raises InvalidInput for a naive one."""
     require_aware("now", moment)
     return moment.astimezone(EXCHANGE).date()
+
+
+def close_of(day: date, calendar: Calendar | None) -> datetime:
+    """When the session `day` closed; as usual in New York where its hours are not known."""
+    if calendar is not None and calendar.knows(day) and calendar.is_session(day):
+        return calendar.hours(day)[1]
+    return datetime.combine(day, SESSION_CLOSES, EXCHANGE)
 
 
 def is_in_session(moment: datetime) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from volbal.domain.wording import few
 from volbal.errors import InvalidInput
 from volbal.market.model import BAR_COLUMNS, PriceHistory
 
@@ -22,8 +23,6 @@ SPLIT_JUMP_SLACK = 0.25
 
 A fixed 2 % would miss AAPL's 4:1 of 2020-08-31, when the stock rose 3.4 %; this is 2 % for a
 ratio of 1.08, 17 % for 2:1."""
-
-SHOWN = 5
 
 Times = npt.NDArray[np.datetime64]
 Numbers = npt.NDArray[np.float64]
@@ -52,12 +51,20 @@ class InvalidPrices(InvalidInput):
 
     def __init__(self, name: str, rows: Sequence[BadRow]) -> None:
         self.rows = tuple(rows)
-        listed, count = _listing(rows)
+        count = len(self.reasons)
         super().__init__(
             "prices",
-            f"{count} {'row' if count == 1 else 'rows'} of {name} cannot be used: {listed}",
+            f"{count} {'row' if count == 1 else 'rows'} of {name} cannot be used: {_listing(self)}",
             "correct that at its source; nothing was read from it",
         )
+
+    @property
+    def reasons(self) -> dict[str, list[str]]:
+        """All reasons of each row, by its place."""
+        found: dict[str, list[str]] = {}
+        for row in self.rows:
+            found.setdefault(row.place, []).append(row.reason)
+        return found
 
 
 class UnadjustedPrices(InvalidPrices):
@@ -68,7 +75,7 @@ class UnadjustedPrices(InvalidPrices):
         InvalidInput.__init__(
             self,
             "prices",
-            f"unadjusted data, {name} is not split-adjusted: {_listing(rows)[0]}",
+            f"unadjusted data, {name} is not split-adjusted: {_listing(self)}",
             "divide every price and dividend before a split by its ratio, or take split-adjusted "
             "ones (yfinance with auto_adjust=False)",
         )
@@ -113,14 +120,33 @@ def validate_actions(
         raise InvalidPrices(name, bad)
 
 
+def bad_values(
+    bars: pd.DataFrame, dividends: pd.DataFrame, splits: pd.DataFrame, places: Places
+) -> list[BadRow]:
+    """The part of `validate` that looks at one value beside another of its row.
+
+    Bars may lack any value: what could not be read is told already.
+    """
+    return [
+        *_bad_rows(_bar_value_checks(bars), places.bars),
+        *_bad_rows(_dividend_value_checks(dividends), places.dividends),
+        *_bad_rows(_split_value_checks(splits), places.splits),
+    ]
+
+
 Check = tuple[Mask, Callable[[int], str]]
 """Which rows are bad, and the reason for the row at a position."""
 
 
 def _bar_checks(bars: pd.DataFrame) -> Iterator[Check]:
-    open_, high, low, close, volume = (bars[name].to_numpy() for name in BAR_COLUMNS)
     yield _rising(bars.index.to_numpy(), "")
-    yield ~_positive(close), lambda at: f"close {close[at]:.10g} is not a price above 0"
+    yield bars["close"].isna().to_numpy(), lambda at: "close nan is not a price above 0"
+    yield from _bar_value_checks(bars)
+
+
+def _bar_value_checks(bars: pd.DataFrame) -> Iterator[Check]:
+    open_, high, low, close, volume = (bars[name].to_numpy() for name in BAR_COLUMNS)
+    yield _price_or_nothing("close", close)
     yield _price_or_nothing("open", open_)
     yield _price_or_nothing("high", high)
     yield _price_or_nothing("low", low)
@@ -141,8 +167,12 @@ def _bar_checks(bars: pd.DataFrame) -> Iterator[Check]:
 
 
 def _dividend_checks(dividends: pd.DataFrame) -> Iterator[Check]:
-    amounts = dividends["amount"].to_numpy()
     yield _rising(dividends["ex_date"].to_numpy(), "dividend of ")
+    yield from _dividend_value_checks(dividends)
+
+
+def _dividend_value_checks(dividends: pd.DataFrame) -> Iterator[Check]:
+    amounts = dividends["amount"].to_numpy()
     yield (
         ~(np.isfinite(amounts) & (amounts >= 0.0)),
         lambda at: f"dividend {amounts[at]:.10g} is not an amount >= 0",
@@ -155,8 +185,12 @@ def _dividend_checks(dividends: pd.DataFrame) -> Iterator[Check]:
 
 
 def _split_checks(splits: pd.DataFrame) -> Iterator[Check]:
-    ratios = splits["ratio"].to_numpy()
     yield _rising(splits["date"].to_numpy(), "split of ")
+    yield from _split_value_checks(splits)
+
+
+def _split_value_checks(splits: pd.DataFrame) -> Iterator[Check]:
+    ratios = splits["ratio"].to_numpy()
     yield ~_positive(ratios), lambda at: f"split ratio {ratios[at]:.10g} is not above 0"
 
 
@@ -212,14 +246,9 @@ def _bad_rows(checks: Iterator[Check], places: "Sequence[str] | _DatesOf") -> li
     return [BadRow(places[at], reason(at)) for at, reason in found]
 
 
-def _listing(rows: Sequence[BadRow]) -> tuple[str, int]:
-    """The first rows with all their reasons, and the number of different rows."""
-    reasons: dict[str, list[str]] = {}
-    for row in rows:
-        reasons.setdefault(row.place, []).append(row.reason)
-    shown = [f"{place}: {', '.join(why)}" for place, why in list(reasons.items())[:SHOWN]]
-    rest = len(reasons) - len(shown)
-    return "; ".join([*shown, f"and {rest} more"] if rest else shown), len(reasons)
+def _listing(error: InvalidPrices) -> str:
+    """The first rows with all their reasons."""
+    return "; ".join(few([f"{place}: {', '.join(why)}" for place, why in error.reasons.items()]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -412,7 +412,7 @@ def bars_after(history: PriceHistory, seen_until: datetime, now: datetime) -> It
     closes = closes[closes.index >= pd.Timestamp(seen_at.date())]
     for stamp, close in zip(closes.index, closes, strict=True):
         day = pd.Timestamp(stamp).date()
-        closed_at = close_of(calendar, day)
+        closed_at = close_of(day, calendar)
         if seen_at < closed_at <= now:
             traded = EXACT.multiply(Decimal(repr(float(close))), _splits_after(history, day))
             yield Bar(

@@ -5,6 +5,7 @@ Prices come from the store first, then from those bundled with volbal; only `ref
 is handed out says where it comes from and how old it is. `now` is the moment of the call, aware.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Final
 from volbal.config import Settings
 from volbal.domain.money import PRICE, from_float
 from volbal.domain.quotes import Quote
+from volbal.domain.wording import age, few
 from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.market.bundled import BundledPrices
-from volbal.market.inspection import calendar_for, missing_sessions
+from volbal.market.inspection import calendar_for, ends_at, missing_sessions
 from volbal.market.model import DAILY, PriceHistory, as_symbol
 from volbal.market.sessions import NEW_YORK, Calendar, calendar_of, close_of
 from volbal.services import price_fetch, price_store
@@ -97,18 +99,38 @@ def history(database: Database, symbol: str, interval: str = DAILY) -> PriceHist
     )
 
 
-def fallback(database: Database, symbol: str, interval: str, today: date) -> str:
-    """What `history` gives while nothing can be fetched, and how old it is: one sentence."""
-    try:
-        known = history(database, symbol, interval)
-    except PriceUnavailable:
-        return f"There are no {interval} prices of {as_symbol(symbol)} here."
-    kind = known.provenance.source.partition(":")[0]
-    days = (today - known.last_date).days
+def fallback(database: Database, symbols: Sequence[str], interval: str, now: datetime) -> str:
+    """What `history` gives of `symbols` while nothing can be fetched, and how old it is.
+
+    A sentence each for the stored ones, the bundled ones, and those of which nothing is here.
+    """
+    there: dict[str, list[PriceHistory]] = {}
+    nothing = []
+    for symbol in symbols:
+        try:
+            known = history(database, symbol, interval)
+        except (PriceUnavailable, InvalidInput):
+            nothing.append(symbol.strip().upper())
+        else:
+            there.setdefault(known.provenance.source.partition(":")[0], []).append(known)
+    told = [_still_used(kind, known, now) for kind, known in there.items()]
+    if nothing:
+        told.append(f"There are no {interval} prices of {_listed(nothing)} here.")
+    return " ".join(told)
+
+
+def _still_used(kind: str, known: Sequence[PriceHistory], now: datetime) -> str:
+    oldest = min(known, key=lambda one: one.last_date)
+    which = "they end" if len(known) == 1 else "the oldest end"
     return (
-        f"The {kind} {interval} prices of {known.symbol} go on being used: they end on "
-        f"{known.last_date}, {days:,} {'day' if days == 1 else 'days'} ago."
+        f"The {kind} {oldest.provenance.interval} prices of "
+        f"{_listed([one.symbol for one in known])} go on being used: {which} on "
+        f"{oldest.last_date}, {age(ends_at(oldest), now)} ago."
     )
+
+
+def _listed(symbols: Sequence[str]) -> str:
+    return ", ".join(few(symbols))
 
 
 def is_behind(database: Database, symbol: str, now: datetime) -> bool:
@@ -125,7 +147,7 @@ def is_behind(database: Database, symbol: str, now: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What one series has. fetched_at: None for bundled prices.
+    """What one series has. fetched_at: None for bundled prices; ends_at: moment of its last bar.
 
     gaps: sessions between its first and last date without a bar. calendar: of where it trades,
     None where nothing is known of its sessions. has_ohlc: every bar has an open, a high and a low.
@@ -138,6 +160,7 @@ class Coverage:
     fetched_at: datetime | None
     first_date: date
     last_date: date
+    ends_at: datetime
     bars: int
     gaps: tuple[date, ...]
     dividends: int
@@ -149,10 +172,6 @@ class Coverage:
     def is_stored(self) -> bool:
         """In the records, so that it can be refreshed and deleted."""
         return self.fetched_at is not None
-
-    def age(self, today: date) -> int:
-        """Calendar days from the last bar to `today`."""
-        return (today - self.last_date).days
 
     def behind(self, now: datetime) -> int | None:
         """Sessions that have closed since the last bar; None where they are not known."""
@@ -198,6 +217,7 @@ def _coverage(history: PriceHistory, source: str) -> Coverage:
         None,
         history.first_date,
         history.last_date,
+        ends_at(history),
         len(history.bars),
         missing_sessions(history),
         len(history.dividends),
@@ -338,7 +358,7 @@ def _stored_close(connection: Connection, symbol: str, now: datetime) -> SeenPri
 def _close(
     symbol: str, price: float, day: date, calendar: Calendar | None, origin: str, now: datetime
 ) -> SeenPrice:
-    made_at = close_of(calendar, day)
+    made_at = close_of(day, calendar)
     return SeenPrice(
         symbol,
         from_float(PRICE, price),
@@ -376,13 +396,22 @@ def upcoming_dividend(yahoo: "YahooPrices", symbol: str) -> "UpcomingDividend":
     return yahoo.upcoming_dividend(as_symbol(symbol))
 
 
-def delete(database: Database, symbol: str, interval: str = DAILY) -> None:
-    """Forget a stored series; bundled prices of the symbol show again.
-
-    Raises PriceUnavailable where nothing is stored.
-    """
+def without_stored(symbol: str, interval: str) -> str:
+    """What is used where none are stored, in one sentence; empty where there is nothing."""
     name = as_symbol(symbol)
+    if interval != DAILY or name not in BUNDLED.symbols():
+        return ""
+    return f"The bundled ones take their place: they end on {BUNDLED.history(name).last_date}."
+
+
+def delete(database: Database, symbol: str, interval: str = DAILY) -> str:
+    """Forget a stored series; bundled prices of the symbol are used again, if there are any.
+
+    Returns what became of them, in sentences. Raises PriceUnavailable where nothing is stored.
+    """
+    name, then = as_symbol(symbol), without_stored(symbol, interval)
     with database.write() as connection:
         if records.find_series(connection, name, interval) is None:
             raise PriceUnavailable(f"No {interval} prices of {name} are stored.")
         price_store.delete(connection, name, interval)
+    return " ".join(filter(None, (f"The stored {interval} prices of {name} are deleted.", then)))

@@ -2,11 +2,12 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from volbal.config import Settings
+from volbal.domain.wording import age, few
 from volbal.errors import InvalidInput, PriceUnavailable, VolbalError
 from volbal.market.files import DateOrder
 from volbal.market.model import DAILY, PriceHistory
@@ -18,6 +19,8 @@ from volbal.storage.session import opened
 PATIENCE: Final = 2.0
 """Seconds that a program which holds the records gets before a command is refused at its start.
 One that looks at them is gone by then; a running volbal holds them as long as it runs."""
+
+UNSEEN: Final = "more, to be seen under Checks on the Data page."
 
 
 @contextlib.contextmanager
@@ -51,7 +54,7 @@ def known_history(settings: Settings, symbol: str, interval: str) -> tuple[Price
     return market_data.BUNDLED.history(symbol), problem
 
 
-def list_text(settings: Settings, today: date) -> list[list[str]]:
+def list_text(settings: Settings, now: datetime) -> list[list[str]]:
     """Every series as a row of texts, the header first."""
     with opened(settings) as database:
         found = market_data.coverage(database)
@@ -66,10 +69,10 @@ def list_text(settings: Settings, today: date) -> list[list[str]]:
         "Age",
         "Source",
     ]
-    return [header, *(_row(one, today) for one in found)]
+    return [header, *(_row(one, now) for one in found)]
 
 
-def _row(one: Coverage, today: date) -> list[str]:
+def _row(one: Coverage, now: datetime) -> list[str]:
     return [
         one.symbol,
         one.interval,
@@ -78,7 +81,7 @@ def _row(one: Coverage, today: date) -> list[str]:
         f"{one.bars:,}",
         f"{len(one.gaps):,}",
         f"{one.dividends:,}",
-        f"{one.age(today):,} days",
+        age(one.ends_at, now),
         one.source,
     ]
 
@@ -98,19 +101,19 @@ def refreshed(
         names = symbols or market_data.fetched_symbols(database, interval)
         if not names:
             raise InvalidInput("symbols", "none was fetched before", "name one, such as KO")
-        for name in names:
+        for done, name in enumerate(names):
             now = datetime.now(UTC)
             try:
                 told = market_data.refresh(database, yahoo, name, interval, now)
             except (Offline, RateLimited) as error:
-                left = market_data.fallback(database, name, interval, now.date())
+                left = market_data.fallback(database, names[done:], interval, now)
                 yield f"{error} {left}", True
                 return
             except (PriceUnavailable, InvalidInput) as error:
                 yield str(error), True
             else:
                 yield told.sentence, False
-                yield from ((f"  {finding}", False) for finding in told.findings)
+                yield from ((f"  {finding}", False) for finding in few(told.findings, UNSEEN))
 
 
 def import_text(settings: Settings, file: Path, symbol: str, order: DateOrder | None) -> str:
@@ -121,12 +124,11 @@ def import_text(settings: Settings, file: Path, symbol: str, order: DateOrder | 
         looked_at = price_import.preview(database, file.name, file.read_bytes(), symbol, order)
         price_import.save(database, looked_at, datetime.now(UTC))
     notes = (f"  {note[:1].upper()}{note[1:]}." for note in looked_at.history.notes)
-    odd = (f"  {finding.sentence}" for finding in looked_at.findings)
+    odd = (f"  {one}" for one in few([one.sentence for one in looked_at.findings], UNSEEN))
     return "\n".join([looked_at.effect, *notes, *odd])
 
 
 def delete_text(settings: Settings, symbol: str, interval: str = DAILY) -> str:
     """Forget a stored series and say so."""
     with _changing(settings) as database:
-        market_data.delete(database, symbol, interval)
-    return f"The {interval} prices of {symbol.strip().upper()} are deleted."
+        return market_data.delete(database, symbol, interval)

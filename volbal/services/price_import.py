@@ -26,7 +26,8 @@ class Import:
 
     history: the series as saving leaves it; source: how it will name its origin. before: the
     stored series that it replaces, or whose dividends and splits it changes. effect: what saving
-    does, one sentence. findings: what is odd about the series then.
+    does, one sentence. findings: what is odd about the series then, and was not before.
+    actions: what a file without bars has; None for a file with bars.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Import:
     before: StoredSeries | None
     effect: str
     findings: tuple[Finding, ...]
+    actions: Actions | None = None
 
 
 class StoredMeanwhile(InvalidInput):
@@ -99,7 +101,9 @@ def _with_actions(database: Database, name: str, given: Actions, symbol: str) ->
         if rows is not None
     ]
     effect = f"Puts {' and '.join(counts)} into the daily prices of {symbol}."
-    return Import(name, history, before.source, before, effect, tuple(findings(history)))
+    known = set(findings(stored))
+    odd = tuple(one for one in findings(history) if one not in known)
+    return Import(name, history, before.source, before, effect, odd, given)
 
 
 def _paid(notes: tuple[str, ...]) -> tuple[str, ...]:

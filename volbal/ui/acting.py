@@ -118,7 +118,7 @@ def act(token: str, does: Callable[..., str], *args: Any) -> None:
     acts = _acts()
     with acts.turn:
         deed = acts.known_as(token)
-        acts.said[:] = [one for one in acts.said if one.shown_at is None and one.token != deed]
+        acts.said.clear()
         if deed not in acts.done:
             try:
                 acts.done[deed] = does(*args), time.monotonic()
@@ -133,6 +133,11 @@ def act(token: str, does: Callable[..., str], *args: Any) -> None:
 def is_fresh(token: str) -> bool:
     """Is what came of `token` still said?"""
     return any(one.token == token and one.is_fresh for one in _acts().said)
+
+
+def forget_said() -> None:
+    """Something new is done outside of `act`: it takes the place of what was said before."""
+    _acts().said.clear()
 
 
 def say(kind: str, sentence: str) -> None:

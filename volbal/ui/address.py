@@ -6,7 +6,7 @@ whenever the inputs differ from it. The example that an empty page shows needs n
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any
 
@@ -33,7 +33,7 @@ class Question:
 
 
 EXAMPLE = Question("AAPL", Policy(), Setup(start=date(2013, 1, 2), end=date(2023, 9, 21)))
-"""What a page shows before anything is entered."""
+"""What a page shows before anything is entered, where the bundled prices are the newest."""
 
 
 def arrival(page: str) -> Query | None:
@@ -98,8 +98,8 @@ def read_question(query: Query, source: PriceSource) -> tuple[dict[str, Any], li
     preset = reader.value("preset", "standard", _one_of(PRESETS))
     values: dict[str, Any] = {
         "symbol": symbol,
-        "start": reader.value("start", max(first, _example_date("start", last)), session),
-        "end": reader.value("end", min(last, _example_date("end", last)), session),
+        "start": reader.value("start", _example_start(first, last), session),
+        "end": reader.value("end", last, session),
         "capital": reader.value("capital", EXAMPLE.setup.capital, _number),
         "stock_share": reader.value("stock_share", EXAMPLE.setup.stock_share, _number),
         "ticks": reader.value("ticks", EXAMPLE.setup.ticks, _one_of(TICK_MODELS)),
@@ -112,9 +112,10 @@ def read_question(query: Query, source: PriceSource) -> tuple[dict[str, Any], li
     return values, reader.problems
 
 
-def write_question(question: Question) -> Query:
-    """The query that brings a page back to `question`; empty for the example."""
-    if question == EXAMPLE:
+def write_question(question: Question, source: PriceSource) -> Query:
+    """The query that brings a page back to `question`; empty for the example up to now."""
+    newest = source.history(EXAMPLE.symbol).last_date
+    if question == replace(EXAMPLE, setup=replace(EXAMPLE.setup, end=newest)):
         return {}
     setup, policy = question.setup, question.policy
     texts = {"symbol": question.symbol, "start": str(setup.start), "end": str(setup.end)}
@@ -138,9 +139,10 @@ def policy_values(policy: Policy) -> dict[str, Any]:
     return {f.name: getattr(policy, f.name) for f in fields(policy) if f.name in POLICY}
 
 
-def _example_date(name: str, otherwise: date) -> date:
-    wanted: date | None = getattr(EXAMPLE.setup, name)
-    return wanted or otherwise
+def _example_start(first: date, last: date) -> date:
+    """The example's start, where prices from `first` to `last` have it."""
+    wanted = EXAMPLE.setup.start or first
+    return wanted if first <= wanted < last else first
 
 
 class _Reader:

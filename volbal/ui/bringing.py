@@ -6,21 +6,22 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from volbal.domain.wording import few
 from volbal.errors import VolbalError
 from volbal.market.cells import DATE_ORDERS
 from volbal.market.files import AmbiguousDates, DateOrder
 from volbal.market.validation import InvalidPrices
 from volbal.services import price_import, running
 from volbal.services.price_import import Import
-from volbal.ui import acting, tables
-from volbal.ui.series import bar_columns
+from volbal.ui import acting, log, tables
+from volbal.ui.series import DIVIDEND_COLUMNS, SPLIT_COLUMNS, bar_columns
 
 PAGE = "data"
 TURN, ORDER = f"{PAGE}.file.turn", f"{PAGE}.file.order"
 SAVED = f"{PAGE}.file.saved"
 LARGEST_MB = price_import.LARGEST // 2**20
 SHOWN = 5
-"""Bars at each end of a preview."""
+"""Rows at each end of a preview."""
 
 
 def inputs() -> None:
@@ -82,23 +83,30 @@ def _order_input(file_id: str) -> None:
 
 
 def _show_refusal(error: InvalidPrices) -> None:
-    """Every bad row with its reason."""
+    """Every bad row with its reasons."""
+    reasons = error.reasons
     st.error(
-        f"{len(error.rows):,} {'row' if len(error.rows) == 1 else 'rows'} cannot be used; nothing "
-        "was saved. Correct them in the file and choose it again.",
+        f"{len(reasons):,} {'row' if len(reasons) == 1 else 'rows'} cannot be used; nothing was "
+        "saved. Correct the file and choose it again.",
         icon=":material/error:",
     )
-    frame = pd.DataFrame(
-        {"row": [row.place for row in error.rows], "reason": [row.reason for row in error.rows]}
-    )
-    config = {"row": "Row", "reason": st.column_config.TextColumn("Reason", width="large")}
+    frame = pd.DataFrame({"row": list(reasons), "reason": list(map("; ".join, reasons.values()))})
+    if len(frame) <= tables.MANY:  # as text: a narrow screen cuts the cells of a table off
+        lines = (
+            f"- {log.plain(f'{place}: {why}')}" for place, why in frame.itertuples(index=False)
+        )
+        st.markdown("\n".join(lines))
+        tables.downloads(frame, "refused-rows", f"{PAGE}-refused-downloads")
+        return
+    row = st.column_config.TextColumn("Row", width="small")
+    config = {"row": row, "reason": st.column_config.TextColumn("Reason", width="large")}
     tables.show(
         frame,
         f"{PAGE}-refused",
         config,
         alt="Rows that cannot be used",
         name="refused-rows",
-        height="content" if len(frame) <= tables.MANY else 400,
+        height=400,
     )
 
 
@@ -110,16 +118,18 @@ def _show(looked_at: Import, file_id: str) -> None:
         f"{len(history.dividends):,}, splits {len(history.splits):,}. {looked_at.effect}"
     )
     told = [f":material/info: {note[:1].upper()}{note[1:]}." for note in history.notes]
-    told += [f":material/warning: {one.sentence}" for one in looked_at.findings[:SHOWN]]
-    if len(looked_at.findings) > SHOWN:
-        told += [f"and {len(looked_at.findings) - SHOWN:,} more, to be seen under Checks."]
+    odd = few(
+        [one.sentence for one in looked_at.findings], "more, to be seen under Checks once saved."
+    )
+    told += [f":material/warning: {sentence}" for sentence in odd]
     if told:
         st.caption("  \n".join(told))
-    bars = history.bars.reset_index().dropna(axis="columns", how="all")
-    ends = bars if len(bars) <= 2 * SHOWN else pd.concat([bars.head(SHOWN), bars.tail(SHOWN)])
-    tables.show(
-        ends, f"{PAGE}-preview", bar_columns(history), alt="The first and the last bars of the file"
-    )
+    if looked_at.actions is None:
+        bars = history.bars.reset_index().dropna(axis="columns", how="all")
+        _show_ends(bars, "bars", bar_columns(history))
+    else:
+        _show_ends(looked_at.actions.dividends, "dividends", DIVIDEND_COLUMNS)
+        _show_ends(looked_at.actions.splits, "splits", SPLIT_COLUMNS)
     st.button(
         f"Save {history.symbol}",
         key=f"{PAGE}.save-{file_id}",
@@ -128,6 +138,15 @@ def _show(looked_at: Import, file_id: str) -> None:
         on_click=acting.act,
         args=(f"{PAGE}.save-{file_id}-{history.symbol}", _save, looked_at, st.session_state[SAVED]),
     )
+
+
+def _show_ends(rows: pd.DataFrame | None, what: str, columns: dict[str, Any]) -> None:
+    """The first and the last rows of what a file has."""
+    if rows is None:
+        return
+    ends = rows if len(rows) <= 2 * SHOWN else pd.concat([rows.head(SHOWN), rows.tail(SHOWN)])
+    alt = f"The first and the last {what} of the file"
+    tables.show(ends, f"{PAGE}-preview-{what}", columns, alt=alt)
 
 
 def _show_saved() -> None:

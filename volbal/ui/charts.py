@@ -48,7 +48,7 @@ def value_chart(
     shown = frame[["date", *LINES]].copy()
     for fall in falls.values():
         shown[fall] = percent_points(frame[fall])
-    option = _two_panels(shown, ("Value", "Drawdown"), height, 0.72)
+    option = _panels(shown, ("Value", "Drawdown"), height, 0.72)
     option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
     option["yAxis"][1]["max"] = 0
     if logarithmic:
@@ -75,7 +75,7 @@ def rule_chart(
     frame = days.reset_index()[["date", "price", "anchor", "stock_share"]]
     frame["stock_share"] = percent_points(frame["stock_share"])
     sides = [fills.loc[fills["side"] == side, ["time", "price"]] for side in ("BUY", "SELL")]
-    option = _two_panels(frame, ("Price", "Stock share"), height, 0.64)
+    option = _panels(frame, ("Price", "Stock share"), height, 0.64)
     option["dataset"] += [{"source": side} for side in sides]
     option["yAxis"][0]["scale"] = True
     option["yAxis"][1] |= {"min": 0, "max": 100, "interval": 25}
@@ -104,7 +104,7 @@ def rule_chart(
 def price_chart(
     history: PriceHistory, height: int = 470, logarithmic: bool = False
 ) -> tuple[Option, int]:
-    """Closes with dividends and splits above, volume below.
+    """Closes with dividends and splits above; below, where there is any, the volume.
 
     logarithmic: equal growth is an equal distance. Returns the option and its height in pixels.
     """
@@ -112,8 +112,11 @@ def price_chart(
     frame = pd.DataFrame({"date": bars["time"], "close": bars["close"]})
     frame["volume"] = bars["volume"] / MILLION
     has_volume = bool(bars["volume"].notna().any())
-    below = "Volume, millions" if has_volume else "Volume: none in these prices"
-    option = _two_panels(frame, ("Close", below), height, 0.74)
+    if has_volume:
+        option = _panels(frame, ("Close", "Volume, millions"), height, 0.74)
+    else:
+        height = round(height * 0.8)
+        option = _panels(frame, ("Close",), height, 1.0)
     option["yAxis"][0] |= {"scale": True} | ({"type": "log"} if logarithmic else {})
     option["dataset"] += [
         {"source": _at_closes(frame, history.dividends, "ex_date", "amount")},
@@ -123,14 +126,14 @@ def price_chart(
     size = 7 if len(history.dividends) <= CROWDED else 4
     option["series"] = [
         _line("close", "Close", BLUE, 1.6, 0, PRICE),
-        volume,
+        *([volume] if has_volume else []),
         _actions("Dividend", 1, GREEN, "circle", size, "%.4f"),
         _actions("Split", 2, ORANGE, "diamond", 13, "%.4g : 1"),
     ]
     option["legend"]["data"] = [
         "Close",
-        {"name": "Dividend", "icon": "circle"},
-        {"name": "Split", "icon": "diamond"},
+        *([{"name": "Dividend", "icon": "circle"}] if len(history.dividends) else []),
+        *([{"name": "Split", "icon": "diamond"}] if len(history.splits) else []),
     ]
     option["legend"]["itemHeight"] = 8
     return option, height
@@ -163,7 +166,7 @@ def course_chart(course: Course, policy: Policy, height: int = 520) -> tuple[Opt
     """
     frame = course.days.assign(stock_share=percent_points(course.days["stock_share"]))
     sides = [course.fills.loc[course.fills["side"] == side] for side in ("BUY", "SELL")]
-    option = _two_panels(frame, ("Price", "Stock share"), height, 0.64)
+    option = _panels(frame, ("Price", "Stock share"), height, 0.64)
     option["dataset"] += [{"source": marks} for marks in (*sides, course.dividends)]
     option["yAxis"][0]["scale"] = True
     option["yAxis"][1] |= {"min": 0, "max": 100, "interval": 25}
@@ -219,7 +222,7 @@ def rolling_chart(rolling: pd.DataFrame, height: int = 400) -> tuple[Option, int
     shown = rolling.reset_index()
     for name in ("return", "volatility"):
         shown[name] = percent_points(shown[name])
-    option = _two_panels(shown, ("Return and volatility", "Sharpe ratio"), height, 0.62)
+    option = _panels(shown, ("Return and volatility", "Sharpe ratio"), height, 0.62)
     option["yAxis"][0]["axisLabel"]["formatter"] = "{value} %"
     option["series"] = [
         _line("return", "Return", BLUE, 1.8, 0, PERCENT),
@@ -264,11 +267,12 @@ def months_chart(months: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
     return alt.layer(rects, labels).properties(height=26 * months["year"].nunique() + 40)
 
 
-def _two_panels(frame: pd.DataFrame, titles: tuple[str, str], height: int, upper: float) -> Option:
-    """Two panels under one another with a common time axis, crosshair and zoom.
+def _panels(frame: pd.DataFrame, titles: tuple[str, ...], height: int, upper: float) -> Option:
+    """One or two panels under one another with a common time axis, crosshair and zoom.
 
-    upper: the first panel's part of the height.
+    upper: the first panel's part of the height; 1.0 where it is the only one.
     """
+    last = len(titles) - 1
     legend = {"icon": "roundRect", "itemWidth": 14, "itemHeight": 4, "itemGap": 14}
     return {
         "animation": False,
@@ -300,12 +304,12 @@ def _two_panels(frame: pd.DataFrame, titles: tuple[str, str], height: int, upper
             {
                 "type": "time",
                 "gridIndex": panel,
-                "axisLabel": {"show": panel == 1, "color": LABEL},
+                "axisLabel": {"show": panel == last, "color": LABEL},
                 "axisLine": {"lineStyle": {"color": FAINT}},
                 "axisTick": {"show": False},
                 "splitLine": {"show": False},
             }
-            for panel in (0, 1)
+            for panel in range(len(titles))
         ],
         "yAxis": [
             {
@@ -315,7 +319,7 @@ def _two_panels(frame: pd.DataFrame, titles: tuple[str, str], height: int, upper
                 "axisLabel": {"color": LABEL},
                 "splitLine": {"lineStyle": {"color": FAINT}},
             }
-            for panel in (0, 1)
+            for panel in range(len(titles))
         ],
         "dataZoom": [
             {
@@ -334,6 +338,9 @@ def _two_panels(frame: pd.DataFrame, titles: tuple[str, str], height: int, upper
 
 def _places(height: int, upper: float, head: int) -> Option:
     """Where the panels and the second panel's title stand."""
+    if upper == 1.0:
+        alone = {"left": 52, "right": 44, "top": head, "height": height - head - FOOT}
+        return {"title": [{"top": 2}], "grid": [alone]}
     room = height - head - TITLE - FOOT
     first = round(room * upper)
     tops = (head, head + first + TITLE)
@@ -448,7 +455,7 @@ def comparison_chart(
     for place, name in enumerate(names):
         shown[f"value{place}"] = curves[name, "value"].to_numpy()
         shown[f"fall{place}"] = percent_points(curves[name, "drawdown"]).to_numpy()
-    option = _two_panels(shown, (title, "Drawdown"), height, 0.72)
+    option = _panels(shown, (title, "Drawdown"), height, 0.72)
     option["yAxis"][0] |= {"scale": True, "axisLabel": {"color": LABEL, "showMinLabel": False}}
     option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
     option["yAxis"][1]["max"] = 0

@@ -17,6 +17,7 @@ from volbal.errors import InvalidInput, VolbalError
 from volbal.formatting import UNDEFINED
 from volbal.market.sessions import quote
 from volbal.services import autopilot, market_data, overview, positions, trading
+from volbal.services.market_data import SeenPrice
 from volbal.services.overview import Row
 from volbal.services.running import Database
 from volbal.services.trading import LatestEvaluation
@@ -130,21 +131,28 @@ def _live_quote(database: Database, row: Row) -> None:
         type="tertiary",
         help="Asks Yahoo for the newest price of the symbol. Example: 20 minutes old in session.",
     ):
+        acting.forget_said()
         with st.spinner(f"Asking for {ticker}", show_time=True):
+            now = acting.now()
             try:
-                seen = market_data.refresh_quote(
-                    database, market_data.yahoo(), ticker, acting.now()
-                )
+                seen = market_data.refresh_quote(database, market_data.yahoo(), ticker, now)
             except VolbalError as error:
                 acting.say("error", f"{error} The last price known is still there.")
             else:
-                age = duration(seen.age.total_seconds())
-                exchange = EXCHANGE_IS[seen.session or "closed"]
-                acting.say(
-                    "success",
-                    f"{ticker}: {price(seen.price)}, {age} old, from {seen.source}; {exchange}.",
-                )
+                newest = market_data.latest_price(database, ticker, now)
+                acting.say("success", _quote_text(seen, newest))
         st.rerun()
+
+
+def _quote_text(seen: SeenPrice, newest: SeenPrice) -> str:
+    """A quote that came, and the price in use where that is newer."""
+    told = (
+        f"{seen.symbol}: {price(seen.price)}, {duration(seen.age.total_seconds())} old, from "
+        f"{seen.source}; {EXCHANGE_IS[seen.session or 'closed']}."
+    )
+    if not newest.is_close:
+        return told
+    return f"{told} Not used: {price(newest.price)}, the {log.plain(newest.source)}, is newer."
 
 
 def _evaluate(database: Database, row: Row, token: str) -> str:

@@ -7,10 +7,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from volbal.domain.wording import age
 from volbal.engine.metrics import METRIC, METRICS, Metric
 from volbal.errors import VolbalError
 from volbal.formatting import UNDEFINED, metric_text, money, number, percent
+from volbal.market.inspection import calendar_for
 from volbal.market.model import PriceHistory
+from volbal.market.sessions import close_of
 from volbal.services.research import (
     BENCHMARKS,
     TICKS_SENTENCES,
@@ -18,7 +21,7 @@ from volbal.services.research import (
     Simulation,
     simulate,
 )
-from volbal.ui import charts
+from volbal.ui import acting, charts
 from volbal.ui.address import Question
 from volbal.ui.fields import refusal
 from volbal.ui.forms import SOURCE
@@ -349,9 +352,10 @@ def behind(prepared: Prepared) -> None:
     """Where the prices come from, how old they are, and what the result assumes."""
     history = prepared.history
     told = history.provenance
+    ended_at = close_of(told.as_of, calendar_for(history))
     used = (
-        f"Prices of {history.symbol} reach to {told.as_of}, {number(told.age(date.today()), 0)} "
-        f"days ago. Used here: {history.first_date} to {history.last_date}, "
+        f"Prices of {history.symbol} reach to {told.as_of}, {age(ended_at, acting.now())} "
+        f"ago. Used here: {history.first_date} to {history.last_date}, "
         f"{number(len(history.bars), 0)} bars, {len(history.dividends)} dividends, "
         f"{len(history.splits)} splits (already in the prices)."
     )

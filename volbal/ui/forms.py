@@ -1,6 +1,7 @@
 """Form parts that pages share: prices, start and policy."""
 
 from collections.abc import Collection, Mapping
+from datetime import date
 from typing import Any
 
 import streamlit as st
@@ -42,7 +43,7 @@ def data_inputs(page: str) -> None:
         SOURCE.symbols(),
         key=f"{page}.symbol",
         on_change=_fit_dates,
-        args=(page,),
+        args=(page, history.last_date),
         help="Whose prices to use. Example: AAPL, 2000-03-01 to 2023-09-21.",
     )
     reach: dict[str, Any] = {
@@ -74,10 +75,14 @@ def data_inputs(page: str) -> None:
         st.caption(f":material/lock: Only the bundled prices can be used. {problem}")
 
 
-def _fit_dates(page: str) -> None:
-    """Move dates that the newly chosen symbol does not have to its first or last one."""
+def _fit_dates(page: str, reached: date) -> None:
+    """Move dates that the newly chosen symbol does not have to its first or last one.
+
+    An end at `reached`, the newest price of the symbol before, becomes the newest one of this.
+    """
     history = SOURCE.history(recalled(page, "symbol"))
     start, end = recalled(page, "start"), recalled(page, "end")
+    end = history.last_date if end == reached else end
     start = start if start < history.last_date else history.first_date
     end = end if end > history.first_date else history.last_date
     remember(page, {"start": max(start, history.first_date), "end": min(end, history.last_date)})

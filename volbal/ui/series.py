@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from volbal.domain.wording import age, few
 from volbal.errors import VolbalError
 from volbal.market.inspection import Finding, findings
 from volbal.market.model import DAILY, PriceHistory
@@ -38,6 +39,18 @@ COLUMNS = {
     "checked": st.column_config.DatetimeColumn(
         "Last fetched, UTC", format="YYYY-MM-DD HH:mm", help="Or imported from a file."
     ),
+}
+
+DIVIDEND_COLUMNS = {
+    "ex_date": st.column_config.DateColumn("Ex-date"),
+    "amount": st.column_config.NumberColumn("Per share", format="%.6g"),
+    "pay_date": st.column_config.DateColumn(
+        "Paid on", help="Empty where no source says; simulations then assume a delay."
+    ),
+}
+SPLIT_COLUMNS = {
+    "date": st.column_config.DateColumn("Date"),
+    "ratio": st.column_config.NumberColumn("New shares per old", format="%.6g"),
 }
 
 
@@ -78,13 +91,14 @@ def table(found: Sequence[Coverage], now: datetime) -> pd.DataFrame:
 
 def show_all(found: Sequence[Coverage]) -> None:
     """The table of every series."""
+    frame = table(found, acting.now())
     tables.show(
-        table(found, acting.now()),
+        frame,
         f"{PAGE}-series",
         COLUMNS,
         alt="Every series of prices: its source, range and freshness",
         name="price-series",
-        height="content" if len(found) <= tables.MANY else 400,
+        height=tables.fitting(frame),
     )
 
 
@@ -92,8 +106,7 @@ def freshness(one: Coverage, now: datetime) -> str:
     """How far a series is behind, in a few words."""
     behind = one.behind(now)
     if behind is None:
-        days = one.age(now.date())
-        return f"{days:,} {'day' if days == 1 else 'days'} old"
+        return f"{age(one.ends_at, now)} old"
     if not behind:
         return "up to date"
     return f"{behind:,} {'session' if behind == 1 else 'sessions'} behind"
@@ -113,32 +126,32 @@ def exchange_text(one: Coverage, now: datetime) -> str:
     return f"the exchange is closed, next session {following}"
 
 
-def fetch(database: Database, names: Sequence[str], interval: str) -> str | None:
+def fetch(database: Database, names: Sequence[str], interval: str) -> bool:
     """Fetch symbols one by one, showing how far it is; what came of each is said.
 
-    Returns the last symbol that was fetched. Ends at the first where Yahoo cannot be asked.
+    Returns whether any was fetched. Ends at the first where Yahoo cannot be asked.
     """
     from volbal.market.yahoo import Offline, RateLimited
 
-    bar, last, told = st.progress(0.0), None, []
+    acting.forget_said()
+    bar, told = st.progress(0.0), []
     for done, name in enumerate(names):
         bar.progress(done / len(names), f"Asking Yahoo for {name}, {done + 1} of {len(names)}")
         try:
             got = market_data.refresh(database, market_data.yahoo(), name, interval, acting.now())
         except (Offline, RateLimited) as error:
-            today = acting.now().date()
-            left = market_data.fallback(database, name, interval, today)
+            left = market_data.fallback(database, names[done:], interval, acting.now())
             acting.say("error", f"{error} {left}")
             break
         except VolbalError as error:
             acting.say("error", str(error))
         else:
-            last = got.symbol
-            told += [got.sentence, *(f"Odd and left as it is: {one}" for one in got.findings)]
+            odd = few(got.findings, "more, to be seen under Checks.")
+            told += [got.sentence, *(f"Odd and left as it is: {one}" for one in odd)]
     if told:
         acting.say("success", told[0] if len(told) == 1 else "\n".join(f"- {one}" for one in told))
     bar.empty()
-    return last
+    return bool(told)
 
 
 def draw(history: PriceHistory, odd: Sequence[Finding], key: str) -> None:
@@ -171,12 +184,13 @@ def _draw_chart(history: PriceHistory, key: str) -> None:
         help="Equal growth is an equal distance. Example: 10 to 20 looks like 20 to 40.",
     )
     option, tall = charts.price_chart(history, logarithmic=logarithmic)
+    volume = "; volume below" if len(option["grid"]) > 1 else ""
     st.echarts_chart(
         option,
         height=tall,
         key=key,
         alt=f"Closes of {history.symbol} from {history.first_date} to {history.last_date} with "
-        f"{len(history.dividends)} dividends and {len(history.splits)} splits; volume below.",
+        f"{len(history.dividends)} dividends and {len(history.splits)} splits{volume}.",
     )
 
 
@@ -185,7 +199,8 @@ def _show_bars(history: PriceHistory, key: str, name: str) -> None:
     if len(bars) > MOST_ROWS:
         st.caption(f"The newest {MOST_ROWS} of {len(bars):,}; a download has all.")
     newest = bars.iloc[::-1].head(MOST_ROWS).dropna(axis="columns", how="all")
-    tables.show(newest, key, bar_columns(history), alt=f"Bars of {name}", height=390)
+    fitting = tables.fitting(newest)
+    tables.show(newest, key, bar_columns(history), alt=f"Bars of {name}", height=fitting)
     tables.downloads(bars, f"{name}-bars", f"{key}-downloads")
 
 
@@ -205,14 +220,9 @@ def _show_dividends(history: PriceHistory, key: str, name: str) -> None:
     if history.dividends.empty:
         st.caption("None in these prices.")
         return
-    config = {
-        "ex_date": st.column_config.DateColumn("Ex-date"),
-        "amount": st.column_config.NumberColumn("Per share", format="%.6g"),
-        "pay_date": st.column_config.DateColumn(
-            "Paid on", help="Empty where no source says; simulations then assume a delay."
-        ),
-    }
-    tables.show(history.dividends.iloc[::-1], key, config, alt=f"Dividends of {name}", height=390)
+    newest = history.dividends.iloc[::-1]
+    fitting = tables.fitting(newest)
+    tables.show(newest, key, DIVIDEND_COLUMNS, alt=f"Dividends of {name}", height=fitting)
     tables.downloads(history.dividends, f"{name}-dividends", f"{key}-downloads")
 
 
@@ -220,13 +230,8 @@ def _show_splits(history: PriceHistory, key: str, name: str) -> None:
     if history.splits.empty:
         st.caption("None in these prices.")
         return
-    config = {
-        "date": st.column_config.DateColumn("Date"),
-        "ratio": st.column_config.NumberColumn("New shares per old", format="%.6g"),
-    }
-    tables.show(
-        history.splits.iloc[::-1], key, config, alt=f"Splits of {name}", name=f"{name}-splits"
-    )
+    newest = history.splits.iloc[::-1]
+    tables.show(newest, key, SPLIT_COLUMNS, alt=f"Splits of {name}", name=f"{name}-splits")
 
 
 def show_findings(history: PriceHistory, odd: Sequence[Finding], key: str, name: str) -> None:
@@ -248,7 +253,8 @@ def show_findings(history: PriceHistory, odd: Sequence[Finding], key: str, name:
         tables.downloads(frame, f"{name}-checks", f"{key}-downloads")
         return
     config = {
-        "date": st.column_config.DateColumn("Date"),
+        "date": st.column_config.DateColumn("Date", width="small"),
         "finding": st.column_config.TextColumn("Odd, and left as it is", width="large"),
     }
-    tables.show(frame, key, config, alt=f"What is odd about {name}", name=f"{name}-checks")
+    alt, file = f"What is odd about {name}", f"{name}-checks"
+    tables.show(frame, key, config, alt=alt, name=file, height=tables.fitting(frame))

@@ -266,7 +266,7 @@ def write_view(page: str, request: StudyRequest) -> Query:
 def _write_draft(request: StudyRequest) -> Query:
     setup, usual = request.setup, EXAMPLE.setup
     plain = Setup(setup.start, setup.end, setup.capital, setup.stock_share)
-    query = write_question(Question(request.symbols[0], request.policy, plain))
+    query = write_question(Question(request.symbols[0], request.policy, plain), SOURCE)
     query.pop("symbol", None)
     texts = {
         "symbols": ",".join(request.symbols),

@@ -15,7 +15,7 @@ from volbal.formatting import UNDEFINED, metric_text
 from volbal.services import positions, study_results
 from volbal.services.research import Simulation
 from volbal.services.study_results import CellResult
-from volbal.ui import acting, address, components, log, setting
+from volbal.ui import acting, address, components, forms, log, setting
 from volbal.ui.fields import parameter_text
 from volbal.ui.study_shared import SCORES, Looked, kept, label, option_input
 
@@ -122,7 +122,7 @@ def _link(outcome: Simulation) -> None:
         SIMULATE,
         label="Open in Simulate",
         icon=":material/open_in_new:",
-        query_params=address.write_question(asked),
+        query_params=address.write_question(asked, forms.SOURCE),
     )
 
 

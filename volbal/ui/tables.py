@@ -61,6 +61,11 @@ def show(
     return drawn
 
 
+def fitting(frame: pd.DataFrame) -> int | str:
+    """The height of a table that shows all its rows where they are few, and else scrolls."""
+    return "content" if len(frame) <= MANY else 400
+
+
 def pick(
     frame: pd.DataFrame, key: str, config: Mapping[str, Any] | None = None, *, alt: str, name: str
 ) -> list[int]:
@@ -71,7 +76,7 @@ def pick(
         config,
         alt=alt,
         name=name,
-        height="content" if len(frame) <= MANY else 400,
+        height=fitting(frame),
         on_select="rerun",
         selection_mode="multi-row",
     )
