@@ -68,14 +68,20 @@ def keep_possible(name: str, options: Sequence[str]) -> None:
         st.session_state[name] = options[0]
 
 
-def interval_of_link(intervals: Sequence[str]) -> str:
-    """The interval that a link asks for where there are no such prices; else empty."""
+def arrive_at_interval(found: Sequence[Coverage]) -> None:
+    """Say so where a link asks for an interval that there are no prices of."""
     asked = st.query_params.get(INTERVAL, "")
-    if not asked or asked in intervals:
-        return ""
+    symbol = st.query_params.get(SYMBOL, found[0].symbol).upper()
+    intervals = [one.interval for one in found if one.symbol == symbol]
+    if not asked or not intervals or asked in intervals:
+        return
     del st.query_params[INTERVAL]
-    was_shown = st.session_state.get(INTERVAL) == asked  # of another symbol: no link asks
-    return "" if was_shown else asked
+    if st.session_state.get(INTERVAL) != asked:  # else it is of another symbol: no link asks
+        st.info(
+            f"There are no {log.plain(asked)} prices of {symbol} here: fetch them, or look at "
+            f"those of {intervals[0]}.",
+            icon=":material/search:",
+        )
 
 
 def chosen(found: Sequence[Coverage]) -> Coverage:
@@ -92,7 +98,6 @@ def chosen(found: Sequence[Coverage]) -> Coverage:
             width=230,
         )
         intervals = [one.interval for one in found if one.symbol == symbol]
-        without = interval_of_link(intervals)
         if len(intervals) > 1:
             keep_possible(INTERVAL, intervals)
             interval = st.segmented_control(
@@ -105,12 +110,6 @@ def chosen(found: Sequence[Coverage]) -> Coverage:
             )
         else:
             interval = intervals[0]
-    if without:
-        st.info(
-            f"There are no {log.plain(without)} prices of {symbol} here: fetch them, or look at "
-            f"those of {interval}.",
-            icon=":material/search:",
-        )
     return next(one for one in found if (one.symbol, one.interval) == (symbol, interval))
 
 
@@ -161,7 +160,9 @@ st.caption(
     "volbal. What is fetched from Yahoo is for your own use and stays on this machine."
 )
 with acting.records() as records:
-    arrive([one.symbol for one in series.covered(str(records.path), records.commits)])
+    known = series.covered(str(records.path), records.commits)
+    arrive([one.symbol for one in known])
+    arrive_at_interval(known)
     fetch_inputs(records)
     with st.container():
         acting.show_said()

@@ -237,7 +237,7 @@ def test_weekly_bars_are_noted(read):
         ("20200103,11", "Date '20200103' is no ISO date such as 2020-01-31"),
         ("0000-01-02,11", "Date '0000-01-02' is before 1900"),
         ("2099-01-05,11", "2099-01-05 has not come yet"),
-        ("2020-01-03,1e20", "close 1e+20 is more than the ledger holds, below 1e+16"),
+        ("2020-01-03,1e20", "close 1e+20 is more than the ledger holds, below 1e+12"),
         (f"2020-01-03,{'x' * 100}", f"Close '{'x' * 39}…' is no number such as 1234.5"),
         ("2020-02-30,11", "Date '2020-02-30' is no ISO date such as 2020-01-31"),
         ("2020-01-02,11", "2020-01-02 appears twice"),

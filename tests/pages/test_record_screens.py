@@ -360,7 +360,7 @@ def test_a_link_to_a_policy_that_is_gone_is_explained(open_page) -> None:
 
 def test_what_a_link_to_compare_asks_in_vain_is_explained(open_page) -> None:
     some()
-    app = open_page("compare", {"of": "Nope"})
+    app = open_page("compare", {"of": "Nope", "with": "standard"})
     assert "The link's of is 'Nope': not Policies or Positions; Policies is used." in words(app)
     query = {"of": "Positions", "positions": "zzz", "since": "2999-01-01"}
     app = open_page("compare", query)

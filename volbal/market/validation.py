@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from volbal.domain.money import PRICE
+from volbal.domain.money import MONEY, PRICE
 from volbal.domain.wording import few
 from volbal.errors import InvalidInput
 from volbal.market.model import BAR_COLUMNS, PriceHistory
@@ -29,9 +29,10 @@ SPLIT_JUMP_SLACK = 0.25
 A fixed 2 % would miss AAPL's 4:1 of 2020-08-31, when the stock rose 3.4 %; this is 2 % for a
 ratio of 1.08, 17 % for 2:1."""
 
-MOST: Final = float(PRICE.limit)
+MOST: Final = float(MONEY.limit)
 LEAST: Final = float(PRICE.step) / 2.0
-"""Prices, dividends and ratios from LEAST to below MOST are > 0 in the ledger and fit into it."""
+"""From LEAST to below MOST a price, dividend or ratio is > 0 in the ledger, and a share of that
+price or dividend fits into its money."""
 
 FIRST_TO_CHANGE_DATE: Final = ZoneInfo("Pacific/Kiritimati")
 ANNOUNCED_AHEAD: Final = np.timedelta64(730, "D")
