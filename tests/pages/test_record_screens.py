@@ -212,15 +212,15 @@ def test_a_large_dividend_is_confirmed_and_a_wrong_one_withdrawn(open_page) -> N
     app = open_page("dividends")
     app.number_input(key="dividends.per_share").set_value(25.0)
     app.date_input(key="dividends.ex_on").set_value(date(2030, 3, 1))
-    app.button[-1].click().run()
+    button(app, "Announce").click().run()
     assert "of the last price" in words(app)
     assert len(income.list_dividends(running.database(), 1)) == 1
     next(box for box in app.checkbox if box.label == "I confirm this amount").check()
-    app.button[-1].click().run()
+    button(app, "Announce").click().run()
     assert len(income.list_dividends(running.database(), 1)) == 2
     app.session_state["dividends-upcoming"] = {"selection": {"rows": [0], "columns": []}}
     app.run()
-    next(button for button in app.button if button.label == "Withdraw").click().run()
+    button(app, "Withdraw").click().run()
     assert not app.exception
     assert "1 announcement is withdrawn." in words(app)
     (left,) = income.list_dividends(running.database(), 1)

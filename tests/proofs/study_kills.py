@@ -266,7 +266,7 @@ def _check(database: Database, study_id: int, plan: Plan, child: Child) -> Study
             [study_id],
         ).fetchone()
         tried = connection.execute(
-            "select symbol, count(*) from cells where valid group by symbol"
+            "select symbol, count(distinct cell_id) from cells where valid group by symbol"
         ).fetchall()
     assert len(set(chunks)) == len(chunks)
     size = sum(len(plan.chunk(place)) for _, place in chunks)
