@@ -2,7 +2,7 @@
 
 from volbal.ui import acting, cockpit, opening
 
-with acting.records() as database:
+with acting.records("Position") as database:
     opening.arrive()
     chosen = cockpit.choose(database)
     acting.show_said()

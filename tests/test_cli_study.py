@@ -119,6 +119,16 @@ def test_json_has_the_numbers_of_every_cell_asked_for(run: Run) -> None:
     assert all(cell["score"] is None for cell in rejected)
 
 
+def test_the_map_of_a_study_is_exported_as_a_picture(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "map.svg"
+    assert run("study", "export", "1", str(file))[:2] == (0, f"Study 1 is in {file}.\n")
+    drawn = file.read_text(encoding="utf-8")
+    assert "Sharpe ratio of AAPL, MSFT by trigger threshold and rebalance ratio" in drawn
+    code, _, said = run("study", "export", "1", str(tmp_path / "map.gif"))
+    assert code == 2
+    assert "end it in .csv, .xlsx, .parquet, .json, .png, .svg" in said
+
+
 @pytest.mark.parametrize("suffix", ["csv", "xlsx", "parquet", "json"])
 def test_every_cell_is_exported_in_the_format_of_the_suffix(
     suffix: str, run: Run, tmp_path: Path

@@ -5,6 +5,7 @@ Bad input ends with exit code 2 and one line that says what is wrong.
 
 import argparse
 import json
+import logging
 import math
 import os
 import sys
@@ -35,7 +36,9 @@ from volbal.services.research import (
     optimize,
     simulate,
 )
+from volbal.services.running import Database
 from volbal.services.studies import Progress
+from volbal.services.study_results import View
 
 DISAGREES = 1
 UNFINISHED = 1
@@ -181,7 +184,10 @@ def _add_studies(commands: "argparse._SubParsersAction[_Parser]") -> None:
     exported = actions.add_parser("export", help="write every cell to a file")
     _add_study(exported)
     exported.add_argument(
-        "file", type=Path, metavar="FILE", help="ends in .csv, .xlsx, .parquet or .json"
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="ends in .csv, .xlsx, .parquet or .json; .png or .svg for the map",
     )
     exported.add_argument("--symbol", help="one of several; else all pooled")
     exported.set_defaults(run=_study_export)
@@ -386,8 +392,19 @@ def _study_cancel(options: argparse.Namespace) -> int:
 
 def _study_export(options: argparse.Namespace) -> int:
     settings = Settings.from_environment()
-    print(study_commands.export_text(settings, options.study, options.file, options.symbol))
+    file, symbol = options.file, options.symbol
+    print(study_commands.export_text(settings, options.study, file, symbol, _map_bytes))
     return 0
+
+
+def _map_bytes(database: Database, study_id: int, view: View, kind: str) -> bytes:
+    logging.disable(logging.WARNING)  # Streamlit misses its server
+    try:
+        from volbal.ui.study_heatmap import file_bytes
+
+        return file_bytes(database, study_id, view, kind)
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _study_text(report: study_commands.Report) -> str:

@@ -50,12 +50,8 @@ def short_texts(metric: Metric, values: pd.Series) -> list[str]:
 def axis_expression(metric: Metric) -> str:
     """The Vega expression that writes a metric's value at a tick of its scale."""
     if metric.unit == "ratio":
-        return f"{_SIGNED.format('datum.value * 100')} + ' %'"
-    return _SIGNED.format("datum.value")
-
-
-_SIGNED = "replace(format({}, ',~r'), '\u2212', '-')"
-"""Vega's own minus is another one than everywhere else."""
+        return "format(datum.value * 100, ',~r') + ' %'"
+    return "format(datum.value, ',~r')"
 
 
 def metric_text(metric: Metric, value: float) -> str:

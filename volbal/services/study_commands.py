@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, cast, get_args
 
 import pandas as pd
 
@@ -28,7 +28,11 @@ from volbal.storage.session import opened
 MAIN_METRICS: Final = ("excess_return", "total_return", "max_drawdown", "fill_count")
 """Shown behind the goals."""
 
+PICTURES: Final = ("png", "svg")
+
 Told = Callable[[Progress], None]
+Drawer = Callable[[Database, int, View, str], bytes]
+"""The heatmap of a study in a view as a picture: png or svg."""
 
 
 class StudiesElsewhere(VolbalError):
@@ -337,17 +341,24 @@ def cancel_text(settings: Settings, study_id: int) -> str:
     return f"{sentence} Go on from there: python -m volbal study resume {study_id}"
 
 
-def export_text(settings: Settings, study_id: int, file: Path, symbol: str | None) -> str:
-    """Write every cell to `file`, whole or not at all, in the format of its suffix.
+def export_text(
+    settings: Settings, study_id: int, file: Path, symbol: str | None, draw: Drawer
+) -> str:
+    """Write every cell, or the map that `draw` makes, to `file`, whole or not at all, in the
+    format of its suffix.
 
     Raises StudyNotFound, InvalidInput, StudiesElsewhere.
     """
     known: tuple[Format, ...] = get_args(Format)
-    format = next((one for one in known if file.suffix.lower() == f".{one}"), None)
-    if format is None:
-        raise InvalidInput("file", f"{file.name}", f"end it in .{', .'.join(known)}")
+    kind = file.suffix.lower().removeprefix(".")
+    if kind not in (*known, *PICTURES):
+        raise InvalidInput("file", f"{file.name}", f"end it in .{', .'.join((*known, *PICTURES))}")
+    view = View(symbol=symbol)
     with _records(settings) as database:
-        content = study_results.export(database, study_id, format, View(symbol=symbol))
+        if kind in PICTURES:
+            content = draw(database, study_id, view, kind)
+        else:
+            content = study_results.export(database, study_id, cast(Format, kind), view)
     unfinished = file.with_name(f".{file.name}.part")
     try:
         unfinished.write_bytes(content)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import streamlit as st
 
@@ -41,15 +41,24 @@ def now() -> datetime:
 
 
 @contextmanager
-def records() -> Iterator[Database]:
-    """The records of this process; where they cannot be had, the page says why and stops."""
+def records(title: str = "") -> Iterator[Database]:
+    """The records of this process; where they cannot be had, the page says why and stops.
+
+    title: of a page that has drawn none without them.
+    """
     try:
-        yield running.database()
+        database = running.database()
+    except VolbalError as error:
+        if title:
+            st.title(title)
+        _stop(error)
+    try:
+        yield database
     except VolbalError as error:
         _stop(error)
 
 
-def _stop(error: VolbalError) -> None:
+def _stop(error: VolbalError) -> NoReturn:
     is_busy = error.code == "database_busy"
     if is_busy or error.code.startswith("database"):
         st.error(f"**{BUSY if is_busy else BROKEN}** {error}", icon=":material/lock:")

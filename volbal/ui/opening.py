@@ -152,8 +152,8 @@ def _policy(database: Database) -> Policy:
 def _preview(database: Database) -> None:
     if not recalled(PAGE, "symbol").strip():
         st.info(
-            "Enter a symbol: this side then shows what the rule would do with the position.",
-            icon=":material/arrow_back:",
+            "Enter a symbol to see here what the rule would do with the position.",
+            icon=":material/visibility:",
         )
         return
     try:

@@ -90,7 +90,7 @@ def _preview(database: Database, position: Position, now: datetime, step: int) -
     st.caption(policy_sentence(after.policy))
     changes = difference(position.configuration, after)
     if not changes:
-        st.caption("Change a field: this side shows what becomes different.")
+        st.caption("Change a field to see here what becomes different.")
     else:
         st.markdown("**What changes**")
         _show_changes(changes, f"{PAGE}-changes")

@@ -11,9 +11,11 @@ import streamlit as st
 
 from volbal.engine.grid import Parameter, Value
 from volbal.engine.metrics import METRICS, Metric
+from volbal.errors import InvalidInput
 from volbal.formatting import UNDEFINED, metric_text, short_texts
-from volbal.services import study_results
-from volbal.services.study_results import Aggregate, Counts, Statistics
+from volbal.services import studies, study_results
+from volbal.services.running import Database
+from volbal.services.study_results import Aggregate, Counts, Statistics, View
 from volbal.ui import study_charts, tables
 from volbal.ui.fields import parameter_text, shown_value
 from volbal.ui.study_address import COLUMNS
@@ -115,6 +117,21 @@ def _blank_text(looked: Looked, shown: Shown, counts: Counts) -> str:
     if shown.metric in SCORES and counts.peak is None:
         return f"No cell is ranked, so none has a {within(metric.label)}. Choose another metric."
     return f"No cell stored so far has a value of {within(metric.label)}: {metric.undefined}."
+
+
+def file_bytes(database: Database, study_id: int, view: View, kind: str) -> bytes:
+    """The first goal over the first two parameters, the others at their best, without a screen.
+
+    kind: png or svg. Raises StudyNotFound, InvalidInput.
+    """
+    looked = Looked(database, studies.get(database, study_id), view, "file")
+    x, *others = looked.parameters
+    shown = Shown(looked.goals[0].metric, x, others[0] if others else None)
+    seen, counts = picture(looked, shown), study_results.counts(database, study_id, view)
+    if not seen.has("shown"):
+        label = looked.column(shown.metric).label
+        raise InvalidInput("study", f"no cell has a value of {label}", "run it or resume it first")
+    return _picture_bytes(looked, shown, seen, _marked(looked, shown, seen, counts, None), kind)
 
 
 def _picture_bytes(
