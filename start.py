@@ -65,9 +65,19 @@ CHECKS = [
     ["mypy", "--strict", "volbal"],
 ]
 PROBE = """
-import sys, importlib.util, pip._internal.cli.main
+import sys, pip._internal.cli.main
+from importlib import metadata
+
+def is_there(name):
+    try:
+        files = metadata.distribution(name).files or []
+    except metadata.PackageNotFoundError:
+        return False
+    own = [file for file in files if file.name == "__init__.py" and len(file.parts) == 2]
+    return all(file.locate().exists() for file in own)
+
 print("%d.%d" % sys.version_info[:2])
-lost = [name for name in sys.argv[1:] if not importlib.util.find_spec(name)]
+lost = [name for name in sys.argv[1:] if not is_there(name)]
 print(", ".join(lost) or "whole")
 """
 UNREACHABLE = ("after connection broken by", "TimeoutError", "ConnectionError", "ProtocolError")
@@ -185,12 +195,11 @@ def is_installed(name):
     return stamp.exists() and stamp.read_text("utf-8") == stamp_text(name)
 
 
-def installed_modules():
-    """The packages that .venv has to have, by their import names (theirs are the same)."""
+def installed_packages():
+    """The packages that .venv has to have."""
     if not is_installed(APP):
         return []
-    lines = (ROOT / APP).read_text("utf-8").split()
-    return [line.split("==")[0].replace("-", "_") for line in lines]
+    return [line.split("==")[0] for line in (ROOT / APP).read_text("utf-8").split()]
 
 
 def venv_fault():
@@ -201,7 +210,7 @@ def venv_fault():
     if any(text.split("\n")[0] != str(VENV) for text in stamps):
         return "it was made in another folder"
     try:
-        code, lines = run([PYTHON, "-c", PROBE] + installed_modules())
+        code, lines = run([PYTHON, "-c", PROBE] + installed_packages())
     except OSError:
         return "it has no Python that runs"
     if code or len(lines) < 2:

@@ -283,6 +283,16 @@ def test_an_environment_that_lost_a_package_is_made_anew(project: Path, wheels: 
     assert next((project / ".venv").glob("lib/python*/site-packages/needed")).is_dir()
 
 
+def test_what_volbal_needs_is_found_under_its_own_names() -> None:
+    """Import names differ from package names; this very environment must not count as damaged."""
+    start = load(ROOT)
+    names = [line.split("==")[0] for line in (ROOT / "requirements.txt").read_text().split()]
+    code, lines = start.run([sys.executable, "-c", start.PROBE, *names])
+    assert (code, lines[-1]) == (0, "whole")
+    code, lines = start.run([sys.executable, "-c", start.PROBE, *names, "no-such-package"])
+    assert lines[-1] == "no-such-package"
+
+
 def test_an_environment_of_another_python_is_not_used(project: Path, wheels: Path) -> None:
     other = "3.12" if sys.version_info[:2] != (3, 12) else "3.11"
     this = "{}.{}".format(*sys.version_info[:2])

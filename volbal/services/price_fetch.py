@@ -202,6 +202,8 @@ def _unknown(found: pd.DataFrame, known: pd.DataFrame, dated: str) -> pd.DataFra
 
 def _with_pay_dates(fetched: PriceHistory, stored: PriceHistory) -> PriceHistory:
     """`fetched` with the pay dates that only the stored dividends know."""
+    if fetched.dividends.empty or stored.dividends.empty:  # an empty column has another type
+        return fetched
     known = stored.dividends.set_index("ex_date")["pay_date"]
     dividends = fetched.dividends.copy()
     dividends["pay_date"] = dividends["pay_date"].fillna(dividends["ex_date"].map(known))
