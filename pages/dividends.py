@@ -7,7 +7,7 @@ import streamlit as st
 
 from volbal.domain import sanity
 from volbal.domain.wording import money, price
-from volbal.errors import InvalidInput
+from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.market.sessions import exchange_date
 from volbal.services import income, market_data, payouts, positions, running
 from volbal.services.payouts import DividendLine, Payouts
@@ -149,11 +149,6 @@ def doubt(position_id: int) -> str:
     return sanity.large_dividend(Decimal(repr(amount)), position.reference_price)
 
 
-def confirmation(position_id: int) -> str:
-    """The key of the box that confirms the amount in the form."""
-    return f"dividends.confirmed-{position_id}-{st.session_state.get('dividends.per_share')}"
-
-
 def announce(named: dict[str, int]) -> str:
     """What the form asks; its inputs keep their values. Raises VolbalError."""
     state = st.session_state
@@ -162,9 +157,8 @@ def announce(named: dict[str, int]) -> str:
     position_id = named[state["dividends.position"]]
     position = positions.find_position(running.database(), position_id)
     income.require_held(position, state["dividends.ex_on"])
-    doubted = doubt(position_id)
-    if doubted and not state.get(confirmation(position_id)):
-        raise InvalidInput("per_share", doubted, "tick that you confirm it, and announce it again")
+    asked, doubted = state["dividends.per_share"], doubt(position_id)
+    acting.require_confirmed("per_share", f"dividends-{position_id}", asked, doubted)
     made = income.announce(
         running.database(),
         position_id,
@@ -182,7 +176,7 @@ def look_up(named: dict[str, int]) -> str:
     position = positions.find_position(running.database(), named[state["dividends.position"]])
     found = market_data.upcoming_dividend(market_data.yahoo(), position.ticker)
     if found.ex_on is None:
-        return f"Yahoo names no ex-date of {position.ticker}."
+        raise PriceUnavailable(f"Yahoo names no ex-date of {position.ticker}; type what you know.")
     state["dividends.ex_on"], state["dividends.pay_on"] = found.ex_on, found.pay_on
     past = found.ex_on <= exchange_date(acting.now())
     which = "last" if past else "next"
@@ -229,12 +223,8 @@ def draw_form(named: dict[str, int]) -> None:
             help="Empty: it is paid when you record it. Example: 2026-12-15.",
         )
         position_id = named[st.session_state["dividends.position"]]
-        if doubted := doubt(position_id):
-            st.checkbox(
-                "I confirm this amount",
-                key=confirmation(position_id),
-                help=f"{doubted}. Example: a special dividend.",
-            )
+        asked = st.session_state.get("dividends.per_share")
+        acting.confirm(f"dividends-{position_id}", asked, doubt(position_id), "a special dividend")
         with st.container(horizontal=True):
             st.form_submit_button("Announce", on_click=acting.act, args=(token, announce, named))
             looks = acting.token("look-up")

@@ -240,6 +240,8 @@ def _obey_parent(parent: int) -> None:
     Ctrl-C in a terminal reaches the workers too; what it means is for the parent to say.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(5)  # whoever looks at a screen comes first
 
     def watch() -> None:
         while os.getppid() == parent:

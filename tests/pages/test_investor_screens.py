@@ -204,7 +204,7 @@ def test_a_price_of_0_is_refused_and_a_suspect_one_held_until_it_is_confirmed(op
     app.number_input(key="evaluate-1-0-price").set_value(40.0)
     button(app, "Evaluate").click().run()
     assert "confirm it to go on" in words(app)
-    app.number_input(key="evaluate-1-1-price").set_value(40.0)
+    assert app.number_input(key="evaluate-1-1-price").value == 40.0
     app.checkbox(key="evaluate-1-1-confirmed").check()
     button(app, "Evaluate").click().run()
     assert "BUY" in words(app)
@@ -219,6 +219,24 @@ def test_a_refused_fill_says_why_and_keeps_what_was_typed(open_page) -> None:
     button(app, "Record fill").click().run()
     assert any("has 5 left" in one.value for one in app.error)
     assert app.number_input(key="fill-1-0-quantity").value == 6.0
+
+
+def test_a_mistyped_fill_or_anchor_is_recorded_only_once_it_is_confirmed(open_page) -> None:
+    number = a_position()
+    database = running.database()
+    trading.submit(database, number, key="k", side="SELL", quantity=5, now=NOW)
+    app = open_page("position", {"id": str(number), "tab": "Money"})
+    app.number_input(key="fill-1-0-price").set_value(10.0)
+    button(app, "Record fill").click().run()
+    assert "10.00 is \N{MINUS SIGN}90\N{NARROW NO-BREAK SPACE}% from the last price" in words(app)
+    assert trading.list_orders(database, number)[0].filled == 0
+    next(box for box in app.checkbox if box.label == "I confirm 10").check()
+    button(app, "Record fill").click().run()
+    assert trading.list_orders(database, number)[0].filled == 5
+    app.number_input(key="anchor-1-0-anchor").set_value(1000.0)
+    button(app, "Set anchor").click().run()
+    assert "from the last price" in words(app)
+    assert positions.find_position(database, number).balance.anchor != 1000
 
 
 @pytest.fixture

@@ -215,7 +215,7 @@ def test_a_large_dividend_is_confirmed_and_a_wrong_one_withdrawn(open_page) -> N
     button(app, "Announce").click().run()
     assert "of the last price" in words(app)
     assert len(income.list_dividends(running.database(), 1)) == 1
-    next(box for box in app.checkbox if box.label == "I confirm this amount").check()
+    next(box for box in app.checkbox if box.label == "I confirm 25").check()
     button(app, "Announce").click().run()
     assert len(income.list_dividends(running.database(), 1)) == 2
     app.session_state["dividends-upcoming"] = {"selection": {"rows": [0], "columns": []}}

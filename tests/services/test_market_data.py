@@ -89,6 +89,12 @@ def test_what_was_fetched_comes_back_to_the_last_bit(database, yahoo, clock):
     assert found.listing == Listing("NYQ", "America/New_York", "USD")
 
 
+def test_a_symbol_without_dividends_is_fetched_again(database, yahoo, clock):
+    clock.now = NEW_YEAR
+    refresh(database, yahoo, "AMZN", "1d", clock.now - timedelta(days=10))
+    assert refresh(database, yahoo, "AMZN", "1d", clock.now).new_dividends == 0
+
+
 def test_a_second_fetch_asks_for_the_last_days_only_and_appends_what_is_new(
     database, yahoo, clock, server
 ):

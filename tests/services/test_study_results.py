@@ -566,6 +566,13 @@ def test_a_vault_says_which_other_studies_have_run_on_its_dates(run: Run) -> Non
         study_results.seen_before(database, run.two)
 
 
+def test_a_comparison_calls_a_study_by_its_new_name(run: Run) -> None:
+    study_results.compare(run.database, (run.split,))
+    studies.rename(run.database, run.split, "Renamed", NOW)
+    assert study_results.compare(run.database, (run.split,)).cells["name"].tolist() == ["Renamed"]
+    studies.rename(run.database, run.split, SPLIT.name, NOW)
+
+
 def test_comparison_shows_only_what_differs_and_the_best_cells(run: Run) -> None:
     found = study_results.compare(run.database, (run.two, run.sampled))
     columns = [f"{run.two} · Two shares", f"{run.sampled} · Sampled"]

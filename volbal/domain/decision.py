@@ -361,5 +361,5 @@ _CAUSES: Final = {
     Reason.FIRST_PRICE: "this first price becomes the anchor",
     Reason.OPEN_ORDER: "an order is open; fill or cancel it first",
     Reason.AFTER_HOURS: "the price is {age} old and was made outside the regular session",
-    Reason.SUSPECT_PRICE: "the price from {source} is far from the last one; confirm it to go on",
+    Reason.SUSPECT_PRICE: "the price ({source}) is far from the last one; confirm it to go on",
 }

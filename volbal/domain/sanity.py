@@ -16,8 +16,8 @@ STEP, FINE_STEP = Decimal("0.01"), Decimal("0.001")
 """In which suggested guardrails and triggers are rounded."""
 
 FAR, FAR_FROM_OLD, OLD = Decimal("0.2"), Decimal("0.5"), 30 * 86400.0
-"""Distance of an opening anchor from the newest price known, and from one older than OLD seconds,
-that is hardly meant."""
+"""Distance of a typed price or an opening anchor from the newest price known, and from one older
+than OLD seconds, that is hardly meant."""
 
 LARGE_DIVIDEND = Decimal("0.1")
 """Of the last price: a dividend above it is as often a wrong unit as a real special one."""
@@ -54,6 +54,15 @@ def far_anchor(anchor: Decimal, seen: Decimal, age: float) -> list[Doubt]:
         "beyond a trigger. Is it right?"
     )
     return [Doubt(sentence, {"anchor": float(seen)})]
+
+
+def far_price(typed: Decimal, seen: Decimal | None) -> str:
+    """How far a typed price is from the last one `seen`; empty where that is not odd, or none is
+    known."""
+    if seen is None or abs(typed / seen - 1) <= FAR:
+        return ""
+    distance = percent_change(typed / seen - 1, 0)
+    return f"{price(typed)} is {distance} from the last price, {price(seen)}"
 
 
 def large_dividend(per_share: Decimal, seen: Decimal | None) -> str:

@@ -169,7 +169,8 @@ def ranked(database: Database, study_id: int, view: View) -> Ranking:
 
     if not chunks:  # a draft may change yet
         return made()
-    return _kept.get((database, study_id, chunks, symbols, goals, constraints), made)
+    key = (database, study_id, request.name, chunks, symbols, goals, constraints)
+    return _kept.get(key, made)
 
 
 def request_of(database: Database, study_id: int) -> StudyRequest:

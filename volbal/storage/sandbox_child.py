@@ -81,7 +81,7 @@ def require_one_read(sql: str) -> None:
         raise RefusedError(f"it holds {len(statements)} statements; {ALLOWED}")
     kind = statements[0].type
     if kind != duckdb.StatementType.SELECT:
-        raise RefusedError(f"it is a {kind.name} statement; {ALLOWED}")
+        raise RefusedError(f"it is no SELECT but {kind.name}; {ALLOWED}")
 
 
 def connect(header: dict[str, Any]) -> duckdb.DuckDBPyConnection:

@@ -20,7 +20,7 @@ from typing import Any, NoReturn, cast
 
 import streamlit as st
 
-from volbal.errors import VolbalError
+from volbal.errors import InvalidInput, VolbalError
 from volbal.services import running
 from volbal.services.running import Database
 from volbal.ui.fields import refusal
@@ -139,6 +139,26 @@ def act(token: str, does: Callable[..., str], *args: Any) -> None:
             acts.said.append(_Said("success", sentence, deed))
 
 
+def confirm(key: str, typed: float | None, doubted: str, example: str) -> None:
+    """In a form whose value was refused for a doubt: a box that confirms this very value."""
+    if doubted:
+        st.checkbox(
+            f"I confirm {typed:g}",
+            key=_confirmation(key, typed),
+            help=f"{doubted}. Example: {example}.",
+        )
+
+
+def require_confirmed(field: str, key: str, typed: float | None, doubted: str) -> None:
+    """Raises InvalidInput for a doubt about `typed` that its box has not settled."""
+    if doubted and not st.session_state.get(_confirmation(key, typed)):
+        raise InvalidInput(field, doubted, "correct it, or tick that you confirm it")
+
+
+def _confirmation(key: str, typed: float | None) -> str:
+    return f"{key}-confirmed-{typed}"
+
+
 def is_fresh(token: str) -> bool:
     """Is what came of `token` still said?"""
     return any(one.token == token and one.is_fresh for one in _acts().said)
@@ -155,14 +175,19 @@ def say(kind: str, sentence: str) -> None:
 
 
 def show_said() -> None:
-    """Say what came of the last click."""
-    for one in _acts().said:
-        if not one.is_fresh:
-            continue
-        if one.kind == "error":
-            st.error(one.sentence, icon=":material/error:")
-        else:
-            st.success(one.sentence, icon=":material/check_circle:")
+    """Say what came of the last click.
+
+    In a container of its own: what follows keeps its place on the page, or inputs would be drawn
+    anew and lose what is being typed.
+    """
+    with st.container():
+        for one in _acts().said:
+            if not one.is_fresh:
+                continue
+            if one.kind == "error":
+                st.error(one.sentence, icon=":material/error:")
+            else:
+                st.success(one.sentence, icon=":material/check_circle:")
 
 
 def drawn() -> None:

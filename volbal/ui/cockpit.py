@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from volbal.domain import sanity
 from volbal.domain.decision import Action, Decision, Reason
 from volbal.domain.money import plain
 from volbal.domain.orders import OrderRecord
@@ -95,7 +97,7 @@ def _evaluate_form(database: Database, row: Row, latest: LatestEvaluation | None
         at, button = st.columns([2, 1], vertical_alignment="bottom")
         at.number_input(
             "Price",
-            value=None,
+            value=float(latest.decision.price) if suspect and latest else None,
             min_value=0.0,
             step=0.01,
             format="%.12g",
@@ -177,6 +179,8 @@ def _evaluate(database: Database, row: Row, token: str) -> str:
     before, made = autopilot.evaluate(database, row.position.position_id, asked, acting.now())
     missed = "1 close" if before.bars == 1 else f"{before.bars:,} closes"
     first = f" {missed} that its autopilot had missed came first." if before.bars else ""
+    if made.decision.reason is Reason.SUSPECT_PRICE:
+        return f"{price(made.decision.price)} is held, far from the last price: see below.{first}"
     return f"Evaluated at {price(made.decision.price)}: see the decision below.{first}"
 
 
@@ -216,7 +220,7 @@ def _show_decision(database: Database, row: Row, latest: LatestEvaluation, now: 
             args=(key, _approve, database, row.position.position_id, proposal.key),
             help="Makes it an order, once. Place it at your broker and record the fill here.",
         )
-    elif decision.order is not None and not row.open_orders:
+    elif (decision.order or decision.reason is Reason.OPEN_ORDER) and not row.open_orders:
         st.caption("Something has happened since. Evaluate again for what the rule wants now.")
     with st.expander("Every number behind it", icon=":material/calculate:"):
         shown = numbers(decision)
@@ -316,6 +320,8 @@ def _fill_form(
             placeholder="as the policy says",
             help="Left empty: what the position's policy expects. Example: 0.10.",
         )
+        asked = st.session_state.get(f"{base}-price")
+        acting.confirm(base, asked, _far_fill(position, asked), "a crash within the day")
         button.form_submit_button(
             "Record fill",
             key=base,
@@ -326,11 +332,18 @@ def _fill_form(
         )
 
 
+def _far_fill(position: Position, at: float | None) -> str:
+    """What is odd about the price of a fill, empty where nothing is."""
+    return sanity.far_price(Decimal(repr(at)), position.reference_price) if at else ""
+
+
 def _fill(database: Database, position: Position, order: OrderRecord, base: str) -> str:
     """Record it under a key that a second click, or another tab on the same state, shares."""
     values = {name: st.session_state[f"{base}-{name}"] for name in ("price", "quantity", "fee")}
     if not values["price"]:
         raise InvalidInput("price", "none is given", "give the price of the fill")
+    doubted = _far_fill(position, values["price"])
+    acting.require_confirmed("price", base, values["price"], doubted)
     quantity = order.left if values["quantity"] is None else values["quantity"]
     policy = position.configuration.policy
     fee = values["fee"]

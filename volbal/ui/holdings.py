@@ -1,11 +1,13 @@
 """What a position holds and what happened to it, in tabs; only the open tab is computed."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from volbal.domain import sanity
 from volbal.domain.position import Position
 from volbal.domain.wording import money, price, shares
 from volbal.errors import PriceUnavailable, VolbalError
@@ -243,6 +245,8 @@ def _money_forms(database: Database, position: Position, lines: int) -> None:
         with st.form("anchor", border=False):
             st.markdown("**Anchor**", help="Both triggers are measured from it.")
             _amount("Anchor price", f"{token}-anchor", 1.0, "Per share. Example: 187.40.")
+            asked = st.session_state.get(f"{token}-anchor")
+            acting.confirm(token, asked, _far_anchor(position, asked), "after a crash")
             _submit("Set anchor", token, _set_anchor, *about)
     with grid.container(border=True):
         token = acting.token(f"adjust-{position.position_id}")
@@ -317,8 +321,15 @@ def _withdraw(token: str, database: Database, position_id: int) -> str:
 
 def _set_anchor(token: str, database: Database, position_id: int) -> str:
     (at,) = _given(token, "anchor")
+    position = positions.find_position(database, position_id)
+    acting.require_confirmed("anchor", token, at, _far_anchor(position, at))
     after = positions.set_anchor(database, position_id, at, acting.now())
     return f"The anchor is {price(after.balance.anchor or 0)} now."
+
+
+def _far_anchor(position: Position, at: float | None) -> str:
+    """What is odd about an anchor, empty where nothing is."""
+    return sanity.far_price(Decimal(repr(at)), position.reference_price) if at else ""
 
 
 def _adjust(token: str, database: Database, position_id: int) -> str:

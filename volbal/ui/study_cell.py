@@ -225,6 +225,8 @@ def _preview(looked: Looked, cell: CellResult, position: Position) -> None:
     after = replace(position.configuration, policy=policy)
     changes = difference(position.configuration, after)
     if not changes:
+        if f"{looked.page}-applied" in st.session_state:  # by this dialog, which is done
+            st.rerun()
         st.info("The position has exactly this policy already.", icon=":material/check:")
         return
     st.markdown("**What changes**")
