@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from volbal.domain.study_states import StudyState
 from volbal.engine.grid import Parameter, Value
 from volbal.engine.metrics import METRICS, Metric
 from volbal.errors import InvalidInput
@@ -39,6 +40,9 @@ from volbal.ui.study_words import within
 
 MOST_PER_AXIS: Final = 100
 """Values of one axis sent to the browser: 10,000 cells at most."""
+
+LIGHT: Final = 1_000
+"""Cells of a map that is quick to draw with everything that is known of them."""
 
 MOST_POINTS: Final = 1_000
 """Points of a line."""
@@ -341,7 +345,13 @@ def _texts(values: "pd.Series[Any]") -> list[str]:
 
 
 def _hints(looked: Looked, shown: Shown, frame: pd.DataFrame) -> dict[str, list[str]]:
-    """Title to texts of everything that is known of each cell, from the database."""
+    """Title to texts of everything that is known of each cell, from the database.
+
+    While the study runs, a map of many cells has their parameters only: it is drawn again and
+    again, and its progress must not wait for that.
+    """
+    if looked.study.state is StudyState.RUNNING and len(frame) > LIGHT:
+        return _parameter_hints(looked, frame)
     rows = rows_of(looked, tuple(frame["cell_id"].tolist())).loc[frame["cell_id"]]
     hints = {}
     if _sums_up(looked, shown):
@@ -353,6 +363,15 @@ def _hints(looked: Looked, shown: Shown, frame: pd.DataFrame) -> dict[str, list[
     # One line for each would not fit into a window.
     lines = [tuple(SCORES.values()), *zip_longest(METRICS[::2], METRICS[1::2])]
     return hints | dict(_joined([one for one in line if one], rows) for line in lines)
+
+
+def _parameter_hints(looked: Looked, frame: pd.DataFrame) -> dict[str, list[str]]:
+    hints = {}
+    places = looked.request.grid.value_indexes(frame["cell_id"].to_numpy())
+    for (name, parameter), at in zip(looked.parameters.items(), places, strict=True):
+        texts = [shown_value(value) for value in parameter.values]
+        hints[field_label(name)] = [texts[place] for place in at.tolist()]
+    return hints
 
 
 def _joined(columns: Sequence[Metric], rows: pd.DataFrame) -> tuple[str, list[str]]:

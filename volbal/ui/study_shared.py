@@ -119,9 +119,12 @@ def field_label(name: str) -> str:
 
 
 def kept(looked: Looked, ask: Callable[..., T], *arguments: Any) -> T:
-    """What `ask(looked, *arguments)` gives, asked again only where more cells are stored."""
+    """What `ask(looked, *arguments)` gives, asked again only where more cells are stored or the
+    study has another state."""
     study = looked.study
-    stamp = (study.study_id, study.created_at, study.progress.completed, looked.view)
+    stamp = (
+        study.study_id, study.created_at, study.state, study.progress.completed, looked.view
+    )  # fmt: skip
     where = str(looked.database.path)
     return _kept(where, stamp, ask.__qualname__, arguments, lambda: ask(looked, *arguments))  # type: ignore[no-any-return]
 
