@@ -121,6 +121,23 @@ def test_offline_the_first_failure_ends_the_round(open_page, monkeypatch) -> Non
     assert series(app)["KO"][0] == "Yahoo"
 
 
+def test_all_fetched_series_of_every_interval_are_refreshed(open_page, monkeypatch) -> None:
+    with serving(lambda: datetime.now(UTC)) as replaying:
+        replaying.replay()
+        monkeypatch.setenv("VOLBAL_YAHOO_URL", replaying.url)
+        app = press(open_page("data"), "Refresh all")
+        assert "No prices were fetched before" in words(app)
+        for symbol, interval in (("KO", "1d"), ("KO", "1h"), ("IBM", "1d")):
+            now = datetime.now(UTC)
+            market_data.refresh(running.database(), market_data.yahoo(), symbol, interval, now)
+        app = press(app, "Refresh all")
+        told = app.success[0].value.splitlines()
+        assert [" ".join(line.split()[1:3]) for line in told] == ["IBM 1d", "KO 1d", "KO 1h"]
+    app = press(app, "Refresh all")
+    assert "The stored 1d prices of IBM, KO go on being used" in app.error[0].value
+    assert "The stored 1h prices of KO go on being used" in app.error[0].value
+
+
 def test_an_unknown_symbol_is_told(open_page, server) -> None:
     app = fetch(open_page("data"), "ZZZ")
     assert "knows no symbol ZZZ" in app.error[0].value

@@ -89,7 +89,9 @@ def _row(one: Coverage, now: datetime) -> list[str]:
 def refreshed(
     settings: Settings, symbols: Sequence[str], interval: str
 ) -> Iterator[tuple[str, bool]]:
-    """Fetch each symbol, or all that were fetched before: a sentence, and whether it failed.
+    """Fetch each symbol, or all whose bars of `interval` were fetched before.
+
+    Of each a sentence, and whether it failed.
 
     Ends at the first one where Yahoo cannot be asked at all.
     Raises DatabaseBusy where the records cannot be written, before anything is fetched.
@@ -98,9 +100,12 @@ def refreshed(
 
     yahoo = market_data.yahoo()
     with _changing(settings) as database:
-        names = symbols or market_data.fetched_symbols(database, interval)
+        fetched = market_data.fetched_series(database)
+        names = symbols or [symbol for symbol, spacing in fetched if spacing == interval]
         if not names:
-            raise InvalidInput("symbols", "none was fetched before", "name one, such as KO")
+            raise InvalidInput(
+                "symbols", f"no {interval} prices were fetched before", "name one, such as KO"
+            )
         for done, name in enumerate(names):
             now = datetime.now(UTC)
             try:
