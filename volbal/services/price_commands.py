@@ -132,7 +132,7 @@ def import_text(
         price_import.save(database, looked_at, datetime.now(UTC), lose=lose)
     notes = (f"  {note[:1].upper()}{note[1:]}." for note in looked_at.history.notes)
     odd = (f"  {one}" for one in few([one.sentence for one in looked_at.findings], UNSEEN))
-    return "\n".join([looked_at.effect, *notes, *odd])
+    return "\n".join([looked_at.outcome, *notes, *odd])
 
 
 def delete_text(settings: Settings, symbol: str, interval: str = DAILY) -> str:
