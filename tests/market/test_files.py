@@ -305,6 +305,16 @@ def test_a_parquet_row_is_named_by_its_number(tmp_path):
         read_prices(tmp_path / "ko.parquet", "KO")
 
 
+def test_dates_that_stand_twice_or_have_not_come_are_told_beside_cells_that_cannot_be_read(read):
+    with pytest.raises(InvalidPrices) as refused:
+        read("Date,Close\n2020-01-02,x\n2020-01-03,1\n2020-01-03,1\n2999-01-02,1\n")
+    assert refused.value.reasons == {
+        "line 2": ["Close 'x' is no number such as 1234.5"],
+        "line 4": ["2020-01-03 appears twice"],
+        "line 5": ["2999-01-02 has not come yet"],
+    }
+
+
 def test_prices_as_traded_over_a_split_are_refused_as_unadjusted(read):
     with pytest.raises(
         UnadjustedPrices, match=r"unadjusted data.* line 3: close goes from 499\.23"
