@@ -33,16 +33,20 @@ def fetch_inputs(database: running.Database) -> None:
             width=110,
         )
         one = st.form_submit_button("Fetch", icon=":material/download:", type="primary")
-        every = st.form_submit_button("Refresh all", icon=":material/sync:")
+        every = st.form_submit_button(
+            "Refresh all",
+            icon=":material/sync:",
+            help="Every series that was fetched before, of every interval.",
+        )
     if every:
-        names = market_data.fetched_symbols(database, interval)
-        series.fetch(database, names, interval)
-        if not names:
-            st.info(f"No {interval} prices were fetched before: name a symbol.")
+        fetched = market_data.fetched_series(database)
+        series.fetch(database, fetched)
+        if not fetched:
+            st.info("No prices were fetched before: name a symbol.")
     elif one and not wanted.strip():
         acting.forget_said()
         st.info("Name a symbol to fetch, such as KO.")
-    elif one and series.fetch(database, (wanted,), interval):
+    elif one and series.fetch(database, [(wanted, interval)]):
         st.session_state[SYMBOL], st.session_state[INTERVAL] = as_symbol(wanted), interval
 
 

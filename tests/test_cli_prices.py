@@ -117,7 +117,7 @@ def test_a_file_is_imported_under_its_own_name_once_its_dates_are_clear(
     assert "say which it is, 'day first' or 'month first'" in err
     code, out, err = run("prices", "import", str(file), "--dates", "day first")
     assert (code, err) == (0, "")
-    assert out.splitlines()[0] == "Saves 2 1d bars of XYZ."
+    assert out.splitlines()[0] == "Saved 2 1d bars of XYZ."
     assert run("simulate", "XYZ")[1].startswith("XYZ, 2020-04-03 to 2020-04-06")
     file.write_text("Date;Close\n2020-04-06;11\n", encoding="utf-8")
     code, out, err = run("prices", "import", str(file))

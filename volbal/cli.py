@@ -129,7 +129,9 @@ def _add_prices(commands: "argparse._SubParsersAction[_Parser]") -> None:
     listed.set_defaults(run=_prices_list)
 
     fetched = actions.add_parser("refresh", help="fetch what is new from Yahoo")
-    fetched.add_argument("symbols", nargs="*", metavar="SYMBOL", help="else all fetched before")
+    fetched.add_argument(
+        "symbols", nargs="*", metavar="SYMBOL", help="else all fetched before with this interval"
+    )
     _add_interval(fetched)
     fetched.set_defaults(run=_prices_refresh)
 

@@ -8,6 +8,7 @@ from volbal.market.bundled import BundledPrices
 from volbal.market.files import Actions, AmbiguousDates, read_bytes, read_prices
 from volbal.market.validation import InvalidPrices, UnadjustedPrices
 
+NO_RATIO = "is no ratio such as 2 or 2:1, new shares to old"
 ASKED = (
     "a price file has the columns Date, Open, High, Low, Close, Volume, Dividends, Stock Splits, "
     "of which only Date and Close are required."
@@ -261,7 +262,9 @@ def test_a_row_that_cannot_be_used_is_refused_with_its_line(refusal, row, reason
         ("10,12,8,11,5,-0.5,0", "dividend -0.5 is not an amount >= 0"),
         ("10,12,8,11,5,inf,0", "dividend inf is not an amount >= 0"),
         ("10,12,8,11,5,0,-2", "split ratio -2 is not above 0"),
-        ("10,12,8,11,5,0,2:1", "Stock Splits '2:1' is no number such as 1234.5"),
+        ("10,12,8,11,5,0,2:0", f"Stock Splits '2:0' {NO_RATIO}"),
+        ("10,12,8,11,5,0,2:1:1", f"Stock Splits '2:1:1' {NO_RATIO}"),
+        ("10,12,8,11,5,0,x", f"Stock Splits 'x' {NO_RATIO}"),
     ],
 )
 def test_a_bad_cell_of_an_optional_column_is_refused_with_its_line(refusal, cells, reason):
@@ -300,6 +303,16 @@ def test_a_parquet_row_is_named_by_its_number(tmp_path):
     frame.to_parquet(tmp_path / "ko.parquet")
     with pytest.raises(InvalidPrices, match="row 2: Close is empty"):
         read_prices(tmp_path / "ko.parquet", "KO")
+
+
+def test_dates_that_stand_twice_or_have_not_come_are_told_beside_cells_that_cannot_be_read(read):
+    with pytest.raises(InvalidPrices) as refused:
+        read("Date,Close\n2020-01-02,x\n2020-01-03,1\n2020-01-03,1\n2999-01-02,1\n")
+    assert refused.value.reasons == {
+        "line 2": ["Close 'x' is no number such as 1234.5"],
+        "line 4": ["2020-01-03 appears twice"],
+        "line 5": ["2999-01-02 has not come yet"],
+    }
 
 
 def test_prices_as_traded_over_a_split_are_refused_as_unadjusted(read):
@@ -554,6 +567,12 @@ def test_actions_as_yfinance_writes_them_are_read():
     )
     assert found.dividends["amount"].tolist() == [0.255]
     assert found.splits.to_dict("list") == {"date": [pd.Timestamp("2012-08-13")], "ratio": [2.0]}
+
+
+@pytest.mark.parametrize(("cell", "ratio"), [("2:1", 2.0), ("3 / 2", 1.5), ("1:10", 0.1), ("4", 4)])
+def test_a_split_may_be_written_as_new_shares_to_old(cell: str, ratio: float):
+    found = actions(f"Date,Ratio\n2012-08-13,{cell}\n")
+    assert found.splits["ratio"].tolist() == [ratio]
 
 
 def test_a_pay_date_before_its_ex_date_is_refused_with_its_line():

@@ -121,6 +121,23 @@ def test_offline_the_first_failure_ends_the_round(open_page, monkeypatch) -> Non
     assert series(app)["KO"][0] == "Yahoo"
 
 
+def test_all_fetched_series_of_every_interval_are_refreshed(open_page, monkeypatch) -> None:
+    with serving(lambda: datetime.now(UTC)) as replaying:
+        replaying.replay()
+        monkeypatch.setenv("VOLBAL_YAHOO_URL", replaying.url)
+        app = press(open_page("data"), "Refresh all")
+        assert "No prices were fetched before" in words(app)
+        for symbol, interval in (("KO", "1d"), ("KO", "1h"), ("IBM", "1d")):
+            now = datetime.now(UTC)
+            market_data.refresh(running.database(), market_data.yahoo(), symbol, interval, now)
+        app = press(app, "Refresh all")
+        told = app.success[0].value.splitlines()
+        assert [" ".join(line.split()[1:3]) for line in told] == ["IBM 1d", "KO 1d", "KO 1h"]
+    app = press(app, "Refresh all")
+    assert "The stored 1d prices of IBM, KO go on being used" in app.error[0].value
+    assert "The stored 1h prices of KO go on being used" in app.error[0].value
+
+
 def test_an_unknown_symbol_is_told(open_page, server) -> None:
     app = fetch(open_page("data"), "ZZZ")
     assert "knows no symbol ZZZ" in app.error[0].value
@@ -138,6 +155,7 @@ def test_a_file_is_looked_at_then_saved_then_deleted(open_page) -> None:
     content = b"Date;Close\n03/04/2020;10,5\n06/04/2020;11\n"
     app = app.file_uploader[0].upload("own.csv", content, "text/csv").run()
     assert "can be read day first or month first" in app.warning[0].value
+    assert app.warning[0].value.startswith("The dates of own")
     order = next(one for one in app.button_group if one.label == "Its dates are")
     app = order.set_value("day first").run()
     assert "**OWN · 1d · 2020-04-03 to 2020-04-06**" in words(app)
@@ -178,6 +196,25 @@ def test_rows_that_cannot_be_used_are_listed_and_nothing_is_saved(open_page) -> 
     refused = app.dataframe[0].value
     assert refused["row"].tolist() == [f"line {line}" for line in range(2, 13)]
     assert "OWN" not in market_data.known_symbols(running.database())
+
+
+def test_a_file_that_is_too_large_is_refused_in_words_in_the_place_of_the_one_before(
+    open_page,
+) -> None:
+    app = open_page("data")
+    app = app.file_uploader[0].upload("own.csv", b"Date,Close\n2020-01-02,1\n").run()
+    assert "Save OWN" in [button.label for button in app.button]
+    app = app.file_uploader[0].upload("big.csv", b"x" * (price_import.LARGEST + 2**20)).run()
+    assert "big.csv has 11.0 MB; allowed\\: up to 10 MB" in app.error[0].value
+    assert "Save OWN" not in [button.label for button in app.button]
+    assert "Symbol of the file" not in [field.label for field in app.text_input]
+
+
+def test_unadjusted_prices_are_refused_with_what_to_do(open_page) -> None:
+    app = open_page("data")
+    content = b"Date,Close,Stock Splits\n2020-08-28,499.23,\n2020-08-31,129.04,4:1\n"
+    app = app.file_uploader[0].upload("own.csv", content).run()
+    assert "divide every price and dividend before a split by its ratio" in app.error[0].value
 
 
 def test_findings_of_stored_prices_are_reported(open_page) -> None:

@@ -39,6 +39,7 @@ def test_a_file_is_saved_as_it_was_looked_at(database):
     looked_at = preview(database, "own.csv", BARS, " xyz ")
     assert stored(database) == [[], [], [], []]
     assert looked_at.effect == "Saves 3 1d bars of XYZ."
+    assert looked_at.outcome == "Saved 3 1d bars of XYZ."
     save(database, looked_at, NOW)
     found = market_data.history(database, "XYZ")
     pd.testing.assert_frame_equal(found.bars, looked_at.history.bars, check_freq=False)

@@ -3,6 +3,7 @@
 Nothing is guessed: where a file can be read in two ways it is refused with both.
 """
 
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -211,11 +212,18 @@ def _mark_of(cell: str) -> str:
 
 
 def numbers(
-    title: str, cells: Sequence[str], mark: str, bad: list[BadCell], *, required: bool = False
+    title: str,
+    cells: Sequence[str],
+    mark: str,
+    bad: list[BadCell],
+    *,
+    required: bool = False,
+    ratios: bool = False,
 ) -> Numbers:
     """A column as numbers; NaN for an empty cell, also for each that goes to `bad`.
 
     mark: as `decimal_mark` found it. Marks of thousands and a currency sign in front are taken.
+    required: no cell may be empty. ratios: they may be written new:old or new/old.
     """
     found = np.full(len(cells), np.nan)
     for at, cell in enumerate(cells):
@@ -225,13 +233,26 @@ def numbers(
                 bad.append((at, f"{title} is empty"))
             continue
         try:
-            found[at] = _number(text.lstrip("$€£"), mark)
+            found[at] = _ratio(text, mark) if ratios else _number(text.lstrip("$€£"), mark)
         except ValueError:
-            reason = f"{title} {shown(text)} is no number such as 1234.5"
+            form = (
+                "ratio such as 2 or 2:1, new shares to old" if ratios else "number such as 1234.5"
+            )
+            reason = f"{title} {shown(text)} is no {form}"
             if not mark and COMMA in text:
                 reason = f"{title} {shown(text)} can be 1234 or 1.234; write it without the comma"
             bad.append((at, reason))
     return found
+
+
+def _ratio(text: str, mark: str) -> float:
+    parts = [_number(part.strip(), mark) for part in re.split("[:/]", text)]
+    if len(parts) == 1:
+        return parts[0]
+    new, old = parts
+    if not (0.0 < new < math.inf and 0.0 < old < math.inf):
+        raise ValueError(text)
+    return new / old
 
 
 def _number(text: str, mark: str) -> float:

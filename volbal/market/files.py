@@ -77,10 +77,10 @@ def read_bytes(
     Dates are local to the exchange (an offset behind them is ignored): ISO, 2020/01/31, 20200131,
     31.01.2020, 31-Jan-2020, Jan 31, 2020, or with slashes, where `order` says which comes first if
     no row tells; years may have two digits behind points, slashes and names. Numbers may
-    have a decimal comma and marked thousands. Rows may all run from new to old. Column names in
-    any case; unknown columns and Adj Close are ignored. Where at least half of the dates have
-    several bars they are intraday with the median spacing as interval, else daily. A dividend's
-    date is its ex-date.
+    have a decimal comma and marked thousands; a split may also be 2:1 or 2/1, new shares to old.
+    Rows may all run from new to old. Column names in any case; unknown columns and Adj Close are
+    ignored. Where at least half of the dates have several bars they are intraday with the median
+    spacing as interval, else daily. A dividend's date is its ex-date.
     Raises InvalidInput where a column is missing or the file unreadable, AmbiguousDates where
     `order` is needed, InvalidPrices with the line of every row that cannot be used,
     UnadjustedPrices where a split shows as a jump.
@@ -113,7 +113,14 @@ def _read_rows(table: Table, order: DateOrder | None) -> _Rows:
         (at, "Date is empty") for at, cell in enumerate(table.columns[DATE]) if not cell.strip()
     ]
     columns = {
-        column: numbers(column.title(), cells, mark, bad, required=column == "close")
+        column: numbers(
+            column.title(),
+            cells,
+            mark,
+            bad,
+            required=column == "close",
+            ratios=column == SPLITS,
+        )
         for column, cells in there.items()
     }
     paid = pd.DatetimeIndex([pd.NaT] * len(times)).as_unit("s")

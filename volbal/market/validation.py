@@ -140,9 +140,11 @@ def bad_values(
 ) -> list[BadRow]:
     """The part of `validate` that looks at one value beside another of its row.
 
-    Bars may lack any value: what could not be read is told already.
+    Also dates of bars that stand twice, one below the other, or have come nowhere yet. Bars may
+    lack any value: what could not be read is told already.
     """
     return [
+        *_bad_rows(_bar_time_checks(bars), places.bars),
         *_bad_rows(_bar_value_checks(bars), places.bars),
         *_bad_rows(_dividend_value_checks(dividends), places.dividends),
         *_bad_rows(_split_value_checks(splits), places.splits),
@@ -161,12 +163,30 @@ def _bar_checks(bars: pd.DataFrame, present: np.datetime64) -> Iterator[Check]:
     yield from _bar_value_checks(bars)
 
 
+def _bar_time_checks(bars: pd.DataFrame) -> Iterator[Check]:
+    """Of bars of an unknown symbol, from old to new or from new to old."""
+    if bars["close"].isna().all():  # dividends or splits alone: they are announced ahead
+        return
+    times = bars.index.to_numpy()
+    twice: Mask = np.zeros(len(times), dtype=np.bool_)
+    twice[1:] = times[1:] == times[:-1]
+    yield twice, lambda at: f"{_stamp(times[at])} appears twice"
+    yield (
+        times > _wall_clock(FIRST_TO_CHANGE_DATE),
+        lambda at: f"{_stamp(times[at])} has not come yet",
+    )
+
+
 def _present(history: PriceHistory) -> np.datetime64:
     """The wall clock where a symbol trades: in New York for one without a suffix, where its source
     does not say; for others as late as it is anywhere."""
     zone = FIRST_TO_CHANGE_DATE if "." in history.symbol else EXCHANGE
     if history.listing is not None:
         zone = ZoneInfo(history.listing.timezone)
+    return _wall_clock(zone)
+
+
+def _wall_clock(zone: ZoneInfo) -> np.datetime64:
     return np.datetime64(datetime.now(UTC).astimezone(zone).replace(tzinfo=None), "s")
 
 

@@ -58,13 +58,13 @@ def known_symbols(database: Database) -> tuple[str, ...]:
     return tuple(sorted(stored | set(BUNDLED.symbols())))
 
 
-def fetched_symbols(database: Database, interval: str) -> tuple[str, ...]:
-    """Symbols whose stored series of `interval` was fetched, so that `refresh` can lengthen it."""
+def fetched_series(database: Database) -> tuple[tuple[str, str], ...]:
+    """Symbol and interval of every stored series that was fetched: `refresh` can lengthen it."""
     with database.read() as connection:
         return tuple(
-            series.symbol
+            (series.symbol, series.interval)
             for series in records.all_series(connection)
-            if series.interval == interval and series.source == YAHOO
+            if series.source == YAHOO
         )
 
 

@@ -89,7 +89,9 @@ def _row(one: Coverage, now: datetime) -> list[str]:
 def refreshed(
     settings: Settings, symbols: Sequence[str], interval: str
 ) -> Iterator[tuple[str, bool]]:
-    """Fetch each symbol, or all that were fetched before: a sentence, and whether it failed.
+    """Fetch each symbol, or all whose bars of `interval` were fetched before.
+
+    Of each a sentence, and whether it failed.
 
     Ends at the first one where Yahoo cannot be asked at all.
     Raises DatabaseBusy where the records cannot be written, before anything is fetched.
@@ -98,9 +100,12 @@ def refreshed(
 
     yahoo = market_data.yahoo()
     with _changing(settings) as database:
-        names = symbols or market_data.fetched_symbols(database, interval)
+        fetched = market_data.fetched_series(database)
+        names = symbols or [symbol for symbol, spacing in fetched if spacing == interval]
         if not names:
-            raise InvalidInput("symbols", "none was fetched before", "name one, such as KO")
+            raise InvalidInput(
+                "symbols", f"no {interval} prices were fetched before", "name one, such as KO"
+            )
         for done, name in enumerate(names):
             now = datetime.now(UTC)
             try:
@@ -127,7 +132,7 @@ def import_text(
         price_import.save(database, looked_at, datetime.now(UTC), lose=lose)
     notes = (f"  {note[:1].upper()}{note[1:]}." for note in looked_at.history.notes)
     odd = (f"  {one}" for one in few([one.sentence for one in looked_at.findings], UNSEEN))
-    return "\n".join([looked_at.effect, *notes, *odd])
+    return "\n".join([looked_at.outcome, *notes, *odd])
 
 
 def delete_text(settings: Settings, symbol: str, interval: str = DAILY) -> str:

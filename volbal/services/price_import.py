@@ -19,6 +19,9 @@ from volbal.storage.rows import StoredSeries
 LARGEST: Final = 10 * 2**20
 """Bytes of a file."""
 
+DONE: Final = {"Saves": "Saved", "Puts": "Put"}
+"""The verbs of an effect, once it has happened."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Import:
@@ -38,6 +41,12 @@ class Import:
     effect: str
     findings: tuple[Finding, ...]
     actions: Actions | None = None
+
+    @property
+    def outcome(self) -> str:
+        """`effect`, once it is saved."""
+        verb, _, rest = self.effect.partition(" ")
+        return f"{DONE[verb]} {rest}"
 
 
 class StoredMeanwhile(InvalidInput):
@@ -64,6 +73,16 @@ class BarsLost(InvalidInput):
         )
 
 
+def require_size(name: str, size: int) -> None:
+    """Raises InvalidInput for a file of more bytes than are read."""
+    if size > LARGEST:
+        raise InvalidInput(
+            "prices",
+            f"{name} has {size / 2**20:.1f} MB",
+            f"allowed: up to {LARGEST // 2**20} MB; save fewer years or less frequent bars",
+        )
+
+
 def preview(
     database: Database, name: str, content: bytes, symbol: str, order: DateOrder | None = None
 ) -> Import:
@@ -75,12 +94,7 @@ def preview(
     where `order` is needed, InvalidInput for what is no such file.
     """
     ticker = as_symbol(symbol)
-    if len(content) > LARGEST:
-        raise InvalidInput(
-            "prices",
-            f"{name} has {len(content) / 2**20:.1f} MB",
-            f"allowed: up to {LARGEST // 2**20} MB; save fewer years or less frequent bars",
-        )
+    require_size(name, len(content))
     found = read_bytes(name, content, ticker, order)
     if isinstance(found, Actions):
         return _with_actions(database, name, found, ticker)

@@ -7,19 +7,22 @@ import pandas as pd
 import streamlit as st
 
 from volbal.domain.wording import few
-from volbal.errors import VolbalError
+from volbal.errors import InvalidInput, VolbalError
 from volbal.market.cells import DATE_ORDERS
 from volbal.market.files import AmbiguousDates, DateOrder
-from volbal.market.validation import InvalidPrices
+from volbal.market.validation import InvalidPrices, UnadjustedPrices
 from volbal.services import price_import, running
 from volbal.services.price_import import Import
 from volbal.ui import acting, log, tables
+from volbal.ui.fields import refusal
 from volbal.ui.series import DIVIDEND_COLUMNS, SPLIT_COLUMNS, bar_columns
 
 PAGE = "data"
 TURN, ORDER = f"{PAGE}.file.turn", f"{PAGE}.file.order"
 SAVED = f"{PAGE}.file.saved"
 LARGEST_MB = price_import.LARGEST // 2**20
+MOST_SENT_MB = 200
+"""What the uploader takes: its own refusal is a red mark without a reason, so ours comes first."""
 SHOWN = 5
 """Rows at each end of a preview."""
 
@@ -35,13 +38,19 @@ def inputs() -> None:
         "prices."
     )
     file = st.file_uploader(
-        "Price file",
+        f"Price file, up to {LARGEST_MB} MB",
         ["csv", "parquet"],
         key=f"{PAGE}.file-{turn}",
-        max_upload_size=LARGEST_MB,
-        help="Prices adjusted for splits and not for dividends. Example: KO.csv.",
+        max_upload_size=MOST_SENT_MB,
+        help="Prices adjusted for splits and not for dividends; a split "
+        "is 2 or 2:1 for two new shares per old one. Example: KO.csv.",
     )
     if file is None:
+        return
+    try:
+        price_import.require_size(file.name, file.size)
+    except InvalidInput as error:
+        _refuse(error)
         return
     symbol = st.text_input(
         "Symbol of the file",
@@ -53,16 +62,24 @@ def inputs() -> None:
     try:
         looked_at = _previewed(file.file_id, symbol, order, running.database().commits, file)
     except AmbiguousDates as error:
-        st.warning(str(error), icon=":material/help:")
+        st.warning(log.plain(error.reason[:1].upper() + error.reason[1:]), icon=":material/help:")
         _order_input(file.file_id)
     except InvalidPrices as error:
         _show_refusal(error)
     except VolbalError as error:
-        st.error(str(error), icon=":material/error:")
+        _refuse(error)
     else:
         if order is not None:
             _order_input(file.file_id)
         _show(looked_at, file.file_id)
+
+
+def _refuse(error: VolbalError) -> None:
+    """Say in words why a file cannot be used."""
+    told = refusal(error)
+    if isinstance(error, InvalidInput) and error.field == "prices":
+        told = error.reason
+    st.error(log.plain(told), icon=":material/error:")
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the file")
@@ -85,9 +102,12 @@ def _order_input(file_id: str) -> None:
 def _show_refusal(error: InvalidPrices) -> None:
     """Every bad row with its reasons."""
     reasons = error.reasons
+    advice = "Correct the file and choose it again."
+    if isinstance(error, UnadjustedPrices):
+        advice = f"These prices are not split-adjusted: {error.allowed}. {advice}"
     st.error(
         f"{len(reasons):,} {'row' if len(reasons) == 1 else 'rows'} cannot be used; nothing was "
-        "saved. Correct the file and choose it again.",
+        f"saved. {advice}",
         icon=":material/error:",
     )
     frame = pd.DataFrame({"row": list(reasons), "reason": list(map("; ".join, reasons.values()))})

@@ -28,6 +28,9 @@ LINES = {
 
 FAINT = "rgba(131, 146, 167, 0.28)"
 LABEL = "#8392A7"
+TIMES = {"year": "{yyyy}", "month": "{MMM}", "day": "{d} {MMM}", "hour": "{HH}:{mm}"}
+"""How the labels of a time axis are written: a day by its number alone says no month."""
+
 CROWDED = 150
 """Fills beyond which their marks are drawn smaller."""
 
@@ -304,7 +307,12 @@ def _panels(frame: pd.DataFrame, titles: tuple[str, ...], height: int, upper: fl
             {
                 "type": "time",
                 "gridIndex": panel,
-                "axisLabel": {"show": panel == last, "color": LABEL},
+                "axisLabel": {
+                    "show": panel == last,
+                    "color": LABEL,
+                    "formatter": TIMES,
+                    "hideOverlap": True,
+                },
                 "axisLine": {"lineStyle": {"color": FAINT}},
                 "axisTick": {"show": False},
                 "splitLine": {"show": False},

@@ -126,22 +126,23 @@ def exchange_text(one: Coverage, now: datetime) -> str:
     return f"the exchange is closed, next session {following}"
 
 
-def fetch(database: Database, names: Sequence[str], interval: str) -> bool:
-    """Fetch symbols one by one, showing how far it is; what came of each is said.
+def fetch(database: Database, wanted: Sequence[tuple[str, str]]) -> bool:
+    """Fetch series, each a symbol and an interval, one by one, showing how far it is.
 
-    Returns whether any was fetched. Ends at the first where Yahoo cannot be asked.
+    What came of each is said. Returns whether any was fetched. Ends at the first where Yahoo
+    cannot be asked.
     """
     from volbal.market.yahoo import Offline, RateLimited
 
     acting.forget_said()
     bar, told = st.progress(0.0), []
-    for done, name in enumerate(names):
-        bar.progress(done / len(names), f"Asking Yahoo for {name}, {done + 1} of {len(names)}")
+    for done, (name, interval) in enumerate(wanted):
+        asking = f"Asking Yahoo for {name} {interval}, {done + 1} of {len(wanted)}"
+        bar.progress(done / len(wanted), asking)
         try:
             got = market_data.refresh(database, market_data.yahoo(), name, interval, acting.now())
         except (Offline, RateLimited) as error:
-            left = market_data.fallback(database, names[done:], interval, acting.now())
-            acting.say("error", f"{error} {left}")
+            acting.say("error", f"{error} {_still_used(database, wanted[done:])}")
             break
         except VolbalError as error:
             acting.say("error", str(error))
@@ -152,6 +153,17 @@ def fetch(database: Database, names: Sequence[str], interval: str) -> bool:
         acting.say("success", told[0] if len(told) == 1 else "\n".join(f"- {one}" for one in told))
     bar.empty()
     return bool(told)
+
+
+def _still_used(database: Database, unasked: Sequence[tuple[str, str]]) -> str:
+    """What goes on being used of series that could not be fetched, by interval."""
+    names: dict[str, list[str]] = {}
+    for name, interval in unasked:
+        names.setdefault(interval, []).append(name)
+    return " ".join(
+        market_data.fallback(database, of_one, interval, acting.now())
+        for interval, of_one in names.items()
+    )
 
 
 def draw(history: PriceHistory, odd: Sequence[Finding], key: str) -> None:
