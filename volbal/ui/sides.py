@@ -90,6 +90,11 @@ def _signed(metric: Metric, value: float) -> str:
 def positions(found: PositionsCompared) -> None:
     """Returns, stock share, dividends and fees of positions since a day."""
     st.markdown(f"Since **{found.since}**")
+    if len(found.curves) < 2:
+        st.info(
+            "All of them are valued on one day only so far: returns need a second one.",
+            icon=":material/hourglass_empty:",
+        )
     grid = st.grid(len(found.sides), min_column_width=140, gap="xsmall")
     for side in found.sides:
         grid.metric(

@@ -34,7 +34,7 @@ from volbal.services.running import Database
 from volbal.services.studies import Estimate
 from volbal.services.study_request import MOST_CELLS, MOST_SYMBOLS, StudyRequest
 from volbal.ui.address import policy_values
-from volbal.ui.fields import FIELDS, choices, shown_value
+from volbal.ui.fields import FIELDS, choices, refusal, shown_value
 from volbal.ui.forms import (
     ONE_TICK_A_DAY,
     SOURCE,
@@ -110,7 +110,7 @@ def inputs(page: str, database: Database) -> Asked:
     except VolbalError as error:
         if isinstance(error, InvalidInput) and asked and error.field in beside:
             beside[error.field].markdown(_refused(error))
-        return Asked(asked, problem=str(error))
+        return Asked(asked, problem=refusal(error))
 
 
 def _estimate(database: Database, asked: StudyRequest) -> Estimate:
