@@ -41,6 +41,10 @@ def test_ages_are_told_in_their_largest_unit() -> None:
     ]
 
 
+def test_words_are_listed_with_an_and_before_the_last() -> None:
+    assert [wording.listed(list("abc")[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
+
+
 def test_of_many_things_the_first_few_are_told_and_how_many_more_there_are() -> None:
     assert wording.few(["a", "b"], most=2) == ["a", "b"]
     assert wording.few(["a", "b", "c"], "more.", 2) == ["a", "b", "and 1 more."]

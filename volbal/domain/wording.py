@@ -72,6 +72,11 @@ def few(items: Sequence[str], rest: str = "more", most: int = 5) -> list[str]:
     return [*items[:most], *([f"and {beyond:,} {rest}"] if beyond > 0 else [])]
 
 
+def listed(words: Sequence[str]) -> str:
+    """Such as "a, b and c"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
 def _at_least(value: Number, fewest: int, most: int) -> str:
     whole, _, fraction = _signed(value, f",.{most}f").partition(".")
     kept = fraction.rstrip("0").ljust(fewest, "0")

@@ -167,9 +167,7 @@ def overview(database: Database, now: datetime) -> Overview:
     return Overview(tuple(held), tuple(archived), _totals(held))
 
 
-def _labels(
-    connection: Connection,
-) -> tuple[Container[int], Container[int]]:
+def _labels(connection: Connection) -> tuple[Container[int], Container[int]]:
     """Positions of the sample, and those that run by themselves."""
     return records.samples(connection), {
         one.position_id for one in records.running_autopilots(connection)

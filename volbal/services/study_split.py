@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from volbal.domain.wording import listed
 from volbal.engine.goals import places, scores
 from volbal.engine.grid import evaluate
 from volbal.engine.paths import Floats, Ints
@@ -171,7 +172,7 @@ def seen_before(database: Database, study_id: int) -> tuple[str, ...]:
     for symbol in request.symbols:
         seen = [str(one.study_id) for one in reversed(others) if _saw(one, symbol, first, last)]
         if seen:
-            studies = f"stud{'y' if len(seen) == 1 else 'ies'} {_listed(seen)}"
+            studies = f"stud{'y' if len(seen) == 1 else 'ies'} {listed(seen)}"
             told.append(f"{symbol} has been run on dates from {first} to {last} by {studies}.")
     return tuple(told)
 
@@ -182,10 +183,6 @@ def _saw(study: StoredStudy, symbol: str, first: str, last: str) -> bool:
         return False
     ranges = [study.prices[symbol], *([study.vault] if study.vault else [])]
     return any(one["first"] <= last and first <= one["last"] for one in ranges)
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])
 
 
 def _vault(content: Mapping[str, Any]) -> Vault:

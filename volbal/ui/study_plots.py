@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from volbal.domain.wording import listed
 from volbal.engine.goals import Goal
 from volbal.engine.metrics import METRICS
 from volbal.formatting import metric_text, percent_points, short_texts
@@ -87,7 +88,7 @@ def _trade_off_inputs(looked: Looked) -> tuple[tuple[Goal, ...], str, str]:
 
 def _trade_off_text(looked: Looked, found: Pareto, names: list[str]) -> str:
     """What the marks mean."""
-    goals = _listed([within(looked.column(name).label) for name in names])
+    goals = listed([within(looked.column(name).label) for name in names])
     told = [
         f"blue: {_front_text(found)} that no other beats in {goals}",
         f"grey: {len(found.cloud):,} of the others",
@@ -148,10 +149,6 @@ def _hints(looked: Looked, names: list[str], points: pd.DataFrame) -> dict[str, 
     return hints | {one.label: column_texts(one, points[one.name]) for one in columns}
 
 
-def _listed(words: list[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
 def draw_parallel(looked: Looked) -> None:
     """Every cell a line over its parameters and goals."""
     sample = kept(looked, _sample)
@@ -168,7 +165,7 @@ def draw_parallel(looked: Looked) -> None:
         study_charts.parallel(frame, scales, scales[-1], PAPER[st.context.theme.type or "light"]),
         height=470,
         key=f"{looked.page}-parallel-{looked.study_id}",
-        alt=f"{len(rows):,} cells, each a line over {_listed([one.title for one in scales])}",
+        alt=f"{len(rows):,} cells, each a line over {listed([one.title for one in scales])}",
     )
     parts = ": the best, and an even sample of the rest" if len(sample) == MOST_LINES else ""
     st.caption(
