@@ -41,7 +41,7 @@ start = 2005-01-03
 end = 2014-12-31
 [parameters]
 trigger_threshold = { min = 0.001, max = 0.1, step = 0.001 }
-rebalance_ratio = { min = 0.01, max = 6, step = 0.01 }
+rebalance_ratio = { min = 0.0025, max = 6, step = 0.0025 }
 """
 
 Run = Callable[..., tuple[int, str, str]]
@@ -234,7 +234,7 @@ def test_ctrl_c_leaves_a_study_interrupted_and_resume_completes_it(
     assert "Go on from there: python -m volbal study resume 1" in cancelled
     code, out, _ = run("study", "resume", "1")
     assert code == 0
-    assert out.startswith("Study 1: completed, 60,000 of 60,000 cells, 100.0 %")
+    assert out.startswith("Study 1: completed, 240,000 of 240,000 cells, 100.0 %")
 
 
 def _state(path: Path) -> str:

@@ -121,7 +121,8 @@ def _worked(
             study_runner.let_go(study_id)
             wait([run])
             study_runner.interrupt(database, study_id)
-            raise Interrupted(study_id) from None
+            if studies.get(database, study_id).state is StudyState.INTERRUPTED:
+                raise Interrupted(study_id) from None
         finally:
             jobs.shutdown()
     return _report(database, study_id, Shown())
