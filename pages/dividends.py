@@ -152,18 +152,18 @@ def doubt(position_id: int) -> str:
 def announce(named: dict[str, int]) -> str:
     """What the form asks; its inputs keep their values. Raises VolbalError."""
     state = st.session_state
-    if state["dividends.ex_on"] is None or state["dividends.per_share"] is None:
-        raise InvalidInput("dividend", "something is missing", "give ex-date and amount per share")
+    asked, ex_on = acting.given("per_share", "dividends.per_share"), state["dividends.ex_on"]
+    if ex_on is None:
+        raise InvalidInput("ex_on", "nothing is chosen", "choose the first day without it")
     position_id = named[state["dividends.position"]]
     position = positions.find_position(running.database(), position_id)
-    income.require_held(position, state["dividends.ex_on"])
-    asked, doubted = state["dividends.per_share"], doubt(position_id)
-    acting.require_confirmed("per_share", f"dividends-{position_id}", asked, doubted)
+    income.require_held(position, ex_on)
+    acting.require_confirmed("per_share", f"dividends-{position_id}", asked, doubt(position_id))
     made = income.announce(
         running.database(),
         position_id,
-        ex_on=state["dividends.ex_on"],
-        per_share=Decimal(repr(state["dividends.per_share"])),
+        ex_on=ex_on,
+        per_share=asked,
         pay_on=state["dividends.pay_on"],
         now=acting.now(),
     )
@@ -199,9 +199,8 @@ def draw_form(named: dict[str, int]) -> None:
         grid.number_input(
             "Gross per share",
             value=None,
-            min_value=0.0,
             step=0.01,
-            format="%.6g",
+            format="%.12g",
             key="dividends.per_share",
             help="Before withholding, specials of that date included. Example: 0.485.",
         )

@@ -149,6 +149,43 @@ def test_a_doubtful_preset_is_named_and_settled_by_its_button(open_page) -> None
     assert made.configuration.policy.min_notional < 50
 
 
+def test_what_cannot_be_opened_says_why_and_has_no_button(open_page) -> None:
+    app = open_page("position", {"id": "new"})
+    app.text_input(key="opening.symbol").set_value("KO").run()
+    for field, typed, told in (
+        ("stock_share", 50.0, "Stock share: 50.0 is out of range; allowed: in [0, 1]"),
+        ("capital", 0.1234567, "Capital: 0.1234567 has too many decimals; allowed: a number, at"),
+        ("price", -5.0, "Price: -5 is not above 0; allowed: above 0, at most 12 decimals"),
+        ("price", 0.0, "Price: 0 is not above 0"),
+    ):
+        app.number_input(key=f"opening.{field}").set_value(typed).run()
+        assert any(told in one.value for one in app.error)
+        assert not [one for one in app.button if one.label == "Open position"]
+
+
+def test_no_number_is_refused_by_its_input_alone_without_a_sentence(open_page) -> None:
+    number = a_position()
+    trading.submit(running.database(), number, key="k", side="SELL", quantity=5, now=NOW)
+    pages = (
+        ("position", {"id": str(number), "tab": "Money"}),
+        ("position", {"id": "new"}),
+        ("dividends", {}),
+    )
+    for app in (open_page(*page) for page in pages):
+        assert app.number_input
+        assert not [one.label for one in app.number_input if one.proto.has_min or one.proto.has_max]
+
+
+def test_a_refusal_names_fields_as_the_form_does(open_page) -> None:
+    number = a_position()
+    app = open_page("position", {"id": str(number), "tab": "Money"})
+    app.number_input(key="adjust-1-0-cash").set_value(1.0)
+    button(app, "Adjust").click().run()
+    assert "Why: it is blank" in words(app)
+    button(app, "Deposit").click().run()
+    assert "Amount: nothing is typed" in words(app)
+
+
 def test_an_odd_symbol_anchor_or_cell_is_named_before_it_is_opened(open_page) -> None:
     app = open_page("position", {"id": "new"})
     app.text_input(key="opening.symbol").set_value("KOO").run()
@@ -200,7 +237,7 @@ def test_a_price_of_0_is_refused_and_a_suspect_one_held_until_it_is_confirmed(op
     app = open_page("position", {"id": str(number)})
     app.number_input(key="evaluate-1-0-price").set_value(0.0)
     button(app, "Evaluate").click().run()
-    assert "0.0 is not above 0" in words(app)
+    assert "Price: 0 is not above 0; allowed: above 0, at most 12 decimals" in words(app)
     app.number_input(key="evaluate-1-0-price").set_value(40.0)
     button(app, "Evaluate").click().run()
     assert "confirm it to go on" in words(app)
@@ -230,7 +267,7 @@ def test_a_mistyped_fill_or_anchor_is_recorded_only_once_it_is_confirmed(open_pa
     button(app, "Record fill").click().run()
     assert "10.00 is \N{MINUS SIGN}90\N{NARROW NO-BREAK SPACE}% from the last price" in words(app)
     assert trading.list_orders(database, number)[0].filled == 0
-    next(box for box in app.checkbox if box.label == "I confirm 10").check()
+    next(box for box in app.checkbox if box.label == "I confirm 10.00").check()
     button(app, "Record fill").click().run()
     assert trading.list_orders(database, number)[0].filled == 5
     app.number_input(key="anchor-1-0-anchor").set_value(1000.0)

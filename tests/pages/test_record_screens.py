@@ -215,7 +215,7 @@ def test_a_large_dividend_is_confirmed_and_a_wrong_one_withdrawn(open_page) -> N
     button(app, "Announce").click().run()
     assert "of the last price" in words(app)
     assert len(income.list_dividends(running.database(), 1)) == 1
-    next(box for box in app.checkbox if box.label == "I confirm 25").check()
+    next(box for box in app.checkbox if box.label == "I confirm 25.00").check()
     button(app, "Announce").click().run()
     assert len(income.list_dividends(running.database(), 1)) == 2
     app.session_state["dividends-upcoming"] = {"selection": {"rows": [0], "columns": []}}
@@ -231,7 +231,10 @@ def test_a_form_without_an_amount_says_what_is_missing(open_page) -> None:
     some()
     app = open_page("dividends")
     button(app, "Announce").click().run()
-    assert "give ex-date and amount per share" in words(app)
+    assert "Gross per share: nothing is typed" in words(app)
+    app.number_input(key="dividends.per_share").set_value(0.485)
+    button(app, "Announce").click().run()
+    assert "Ex-date: nothing is chosen" in words(app)
 
 
 def test_a_ticked_dividend_is_paid_and_stands_in_its_month(open_page) -> None:

@@ -57,9 +57,9 @@ def far_anchor(anchor: Decimal, seen: Decimal, age: float) -> list[Doubt]:
 
 
 def far_price(typed: Decimal, seen: Decimal | None) -> str:
-    """How far a typed price is from the last one `seen`; empty where that is not odd, or none is
-    known."""
-    if seen is None or abs(typed / seen - 1) <= FAR:
+    """How far a typed price is from the last one `seen`; empty where that is not odd, none is
+    known, or the price is none."""
+    if seen is None or typed <= 0 or abs(typed / seen - 1) <= FAR:
         return ""
     distance = percent_change(typed / seen - 1, 0)
     return f"{price(typed)} is {distance} from the last price, {price(seen)}"

@@ -1,5 +1,6 @@
 """How people see the policy: a label, an example and a usual range for every field."""
 
+import re
 from dataclasses import dataclass
 
 from volbal.domain.policy import BOOLEANS, PRESETS, Policy
@@ -130,6 +131,20 @@ FIELDS: dict[str, Field] = {
 }
 """In the order of the forms; the last and `trigger_threshold` are no fields of a policy."""
 
+LABELS: dict[str, str] = {name: field.label for name, field in FIELDS.items()} | {
+    "after_hours": "After hours",
+    "strict": "Strict guardrails",
+    "qty": "Shares",
+    "filled_qty": "Shares filled",
+    "old_shares": "For old shares",
+    "note": "Why",
+    "ex_on": "Ex-date",
+    "pay_on": "Pay date",
+    "per_share": "Gross per share",
+    "sql": "Query",
+}
+"""What inputs are called on screen, where that is not their name in words."""
+
 POLICY = tuple(name for name in FIELDS if name not in ("trigger_threshold", "ticks"))
 MAIN = (
     "trigger_up",
@@ -168,12 +183,18 @@ def parameter_text(values: dict[str, Value]) -> str:
 
 
 def refusal(error: VolbalError) -> str:
-    """A refusal on screen: the field by its label."""
+    """A refusal on screen: the field, and others that it speaks of, by their labels."""
     if not isinstance(error, InvalidInput):
         return str(error)
     name = error.field
-    label = FIELDS[name].label if name in FIELDS else name.replace("_", " ").capitalize()
-    return f"{label}{error.message.removeprefix(name)}"
+    label = LABELS.get(name, name.replace("_", " ").capitalize())
+    return f"{label}: {_NAMES.sub(lambda found: _SPOKEN[found[0]], error.reason)}"
+
+
+_SPOKEN = {"fixed_percentage": "fixed percentage"} | {
+    name: label for name, label in LABELS.items() if "_" in name
+}
+_NAMES = re.compile(rf"\b(?:{'|'.join(_SPOKEN)})\b")
 
 
 def policy_sentence(policy: Policy) -> str:

@@ -236,7 +236,7 @@ def _money_forms(database: Database, position: Position, lines: int) -> None:
         token = acting.token(f"cash-{position.position_id}")
         with st.form("cash", border=False):
             st.markdown("**Cash**", help="Money in or out is never profit or loss.")
-            _amount("Amount", f"{token}-amount", 100.0, "In account currency. Example: 1000.")
+            _number("Amount", f"{token}-amount", 100.0, "In account currency. Example: 1000.")
             with st.container(horizontal=True):
                 _submit("Deposit", token, _deposit, *about)
                 _submit("Withdraw", token, _withdraw, *about)
@@ -244,7 +244,7 @@ def _money_forms(database: Database, position: Position, lines: int) -> None:
         token = acting.token(f"anchor-{position.position_id}")
         with st.form("anchor", border=False):
             st.markdown("**Anchor**", help="Both triggers are measured from it.")
-            _amount("Anchor price", f"{token}-anchor", 1.0, "Per share. Example: 187.40.")
+            _number("Anchor price", f"{token}-anchor", 1.0, "Per share. Example: 187.40.")
             asked = st.session_state.get(f"{token}-anchor")
             acting.confirm(token, asked, _far_anchor(position, asked), "after a crash")
             _submit("Set anchor", token, _set_anchor, *about)
@@ -254,9 +254,9 @@ def _money_forms(database: Database, position: Position, lines: int) -> None:
             st.markdown("**Correct to what the broker shows**")
             left, right = st.columns(2)
             with left:
-                _amount("Shares more or less", f"{token}-shares", 1.0, "Example: -0.5.", True)
+                _number("Shares more or less", f"{token}-shares", 1.0, "Example: -0.5.")
             with right:
-                _amount("Cash more or less", f"{token}-cash", 10.0, "Example: 12.34.", True)
+                _number("Cash more or less", f"{token}-cash", 10.0, "Example: 12.34.")
             st.text_input("Why", key=f"{token}-note", help="For the log. Example: stock dividend.")
             _submit("Adjust", token, _adjust, *about)
     with grid.container(border=True):
@@ -265,22 +265,14 @@ def _money_forms(database: Database, position: Position, lines: int) -> None:
             st.markdown("**Split**", help="New shares for old ones; the anchor follows.")
             left, right = st.columns(2)
             with left:
-                _amount("New shares", f"{token}-new", 1.0, "Example: 4 in a split of 4 for 1.")
+                _number("New shares", f"{token}-new", 1.0, "Example: 4 in a split of 4 for 1.")
             with right:
-                _amount("For old shares", f"{token}-old", 1.0, "Example: 1 in a split of 4 for 1.")
+                _number("For old shares", f"{token}-old", 1.0, "Example: 1 in a split of 4 for 1.")
             _submit("Record split", token, _split, *about)
 
 
-def _amount(label: str, key: str, step: float, told: str, signed: bool = False) -> None:
-    st.number_input(
-        label,
-        key=key,
-        value=None,
-        min_value=None if signed else 0.0,
-        step=step,
-        format="%.12g",
-        help=told,
-    )
+def _number(label: str, key: str, step: float, told: str) -> None:
+    st.number_input(label, key=key, value=None, step=step, format="%.12g", help=told)
 
 
 def _submit(
@@ -302,27 +294,22 @@ def _once_seen(does: Any, token: str, database: Database, position_id: int, line
     return said
 
 
-def _given(token: str, *names: str) -> list[Any]:
-    """The values of inputs; 0 where nothing was typed."""
-    return [st.session_state[f"{token}-{name}"] or 0 for name in names]
-
-
 def _deposit(token: str, database: Database, position_id: int) -> str:
-    (amount,) = _given(token, "amount")
+    amount = acting.given("amount", f"{token}-amount")
     after = positions.deposit(database, position_id, amount, acting.now())
     return f"Deposited {money(amount)}; {money(after.balance.cash)} in cash now."
 
 
 def _withdraw(token: str, database: Database, position_id: int) -> str:
-    (amount,) = _given(token, "amount")
+    amount = acting.given("amount", f"{token}-amount")
     after = positions.withdraw(database, position_id, amount, acting.now())
     return f"Withdrawn {money(amount)}; {money(after.balance.cash)} in cash now."
 
 
 def _set_anchor(token: str, database: Database, position_id: int) -> str:
-    (at,) = _given(token, "anchor")
+    at = acting.given("anchor_price", f"{token}-anchor")
     position = positions.find_position(database, position_id)
-    acting.require_confirmed("anchor", token, at, _far_anchor(position, at))
+    acting.require_confirmed("anchor_price", token, at, _far_anchor(position, at))
     after = positions.set_anchor(database, position_id, at, acting.now())
     return f"The anchor is {price(after.balance.anchor or 0)} now."
 
@@ -333,7 +320,7 @@ def _far_anchor(position: Position, at: float | None) -> str:
 
 
 def _adjust(token: str, database: Database, position_id: int) -> str:
-    quantity, cash = _given(token, "shares", "cash")
+    quantity, cash = (st.session_state[f"{token}-{name}"] or 0 for name in ("shares", "cash"))
     note = st.session_state[f"{token}-note"]
     after = positions.adjust(
         database, position_id, quantity=quantity, cash=cash, note=note, now=acting.now()
@@ -343,7 +330,8 @@ def _adjust(token: str, database: Database, position_id: int) -> str:
 
 
 def _split(token: str, database: Database, position_id: int) -> str:
-    new, old = _given(token, "new", "old")
+    new = acting.given("new_shares", f"{token}-new")
+    old = acting.given("old_shares", f"{token}-old")
     after = positions.split(database, position_id, new, old, acting.now())
     return f"{shares(after.balance.quantity)} shares now."
 

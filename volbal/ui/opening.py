@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from volbal.domain.configuration import Configuration
+from volbal.domain.money import PRICE, positive
 from volbal.domain.policy import Policy
 from volbal.domain.position import Position
 from volbal.domain.sanity import Doubt, doubts, far_anchor
@@ -72,7 +73,6 @@ def _inputs(database: Database) -> None:
     at.number_input(
         "Price",
         key=f"{PAGE}.price",
-        min_value=0.0,
         step=1.0,
         format="%.12g",
         placeholder="none known: type one" if seen is None else price(seen.price),
@@ -90,7 +90,7 @@ def _inputs(database: Database) -> None:
     )
     left, right = st.columns(2)
     if recalled(PAGE, "how") == DOLLARS:
-        _number(left, "capital", "Amount", 1000.0, "Worth of the cell. Example: 10000.")
+        _number(left, "capital", "Capital", 1000.0, "Worth of the cell. Example: 10000.")
         _number(
             right,
             "stock_share",
@@ -116,14 +116,12 @@ def _inputs(database: Database) -> None:
 
 
 def _number(place: Any, name: str, label: str, step: float, told: str) -> None:
-    place.number_input(
-        label, key=f"{PAGE}.{name}", min_value=0.0, step=step, format="%.12g", help=told
-    )
+    place.number_input(label, key=f"{PAGE}.{name}", step=step, format="%.12g", help=told)
 
 
 def _price_text(seen: SeenPrice | None) -> str:
     """What the anchor will be, and how old; a line in any case, so that nothing jumps."""
-    if recalled(PAGE, "price"):
+    if recalled(PAGE, "price") is not None:
         return "The typed price becomes the anchor."
     if seen is None:
         return "Without a price there is no anchor yet."
@@ -207,12 +205,12 @@ def _settle(changes: dict[str, Any]) -> None:
 def _draft(database: Database) -> Position:
     """What the inputs describe. Raises InvalidInput."""
     typed, policy = recalled(PAGE, "price"), _policy(database)
-    seen = None if typed else _seen(database)
-    if not typed and seen is None:
+    seen = None if typed is not None else _seen(database)
+    if typed is None and seen is None:
         raise InvalidInput(
             "price", "no price of this symbol is known", "type one, or fetch prices on Data"
         )
-    at = typed if seen is None else seen.price
+    at = positive("price", typed, PRICE) if seen is None else seen.price
     if recalled(PAGE, "how") == DOLLARS:
         quantity, cash = positions.bought(
             recalled(PAGE, "capital"), recalled(PAGE, "stock_share"), at, policy.lot_size

@@ -24,12 +24,11 @@ from volbal.services.overview import Row
 from volbal.services.running import Database
 from volbal.ui import acting, forms, rungs, tables
 from volbal.ui.address import policy_values
-from volbal.ui.fields import FIELDS, policy_sentence, refusal, shown_value
+from volbal.ui.fields import LABELS, policy_sentence, refusal, shown_value
 from volbal.ui.forms import recalled, remember
 
 PAGE = "setting"
 IDLE = {"slippage": "is for simulations: a live order fills at the price the broker reports."}
-LABELS = {"strict": "Strict guardrails", "after_hours": "After hours"}
 
 
 def draw(database: Database, row: Row, now: datetime) -> None:
@@ -129,7 +128,7 @@ def told(changes: tuple[Change, ...]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "Setting": LABELS.get(one.name) or FIELDS[one.name].label,
+                "Setting": LABELS[one.name],
                 "Before": shown_value(one.before),
                 "After": shown_value(one.after),
             }
