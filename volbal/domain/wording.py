@@ -47,6 +47,17 @@ def shares(quantity: Number) -> str:
     return _at_least(quantity, 0, 6)
 
 
+def share_count(quantity: Number) -> str:
+    """A quantity and what it counts: "2.5 shares", "1 share" where it reads as 1."""
+    text = shares(quantity)
+    return f"{text} {'share' if text.removeprefix(MINUS) == '1' else 'shares'}"
+
+
+def counted(count: int, thing: str) -> str:
+    """How many of what takes an s in the plural: "1 bar", "1,200 bars"."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """How old something is, in its largest unit: "45 s", "12 min", "3 h", "2 days", "1,165 days".
 
@@ -54,7 +65,7 @@ def duration(seconds: float) -> str:
     """
     if seconds >= DAY:
         days = int(seconds / DAY + 0.5)
-        return f"{days:,} {'day' if days == 1 else 'days'}"
+        return counted(days, "day")
     for size, name in ((3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{int(seconds // size)} {name}"

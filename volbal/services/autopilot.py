@@ -29,7 +29,7 @@ from volbal.domain.money import EXACT, PRICE, SHARES, from_float, round_to
 from volbal.domain.orders import Execution
 from volbal.domain.position import Position
 from volbal.domain.quotes import Quote
-from volbal.domain.wording import price
+from volbal.domain.wording import counted, price
 from volbal.errors import InvalidInput, PriceUnavailable, VolbalError
 from volbal.market.inspection import calendar_for
 from volbal.market.model import DAILY, PriceHistory
@@ -331,10 +331,9 @@ def _tell(connection: Connection, position_id: int, at: datetime, sentence: str)
 def _lacking(bar: Bar) -> str:
     days = bar.lacking
     named = ", ".join(map(str, days)) if len(days) <= NAMED else f"{days[0]} to {days[-1]}"
-    count = "1 session" if len(days) == 1 else f"{len(days)} sessions"
     return (
-        f"The prices have no close of {named}, {count} of the exchange. The autopilot goes on "
-        f"with {bar.closed_at.date()}."
+        f"The prices have no close of {named}, {counted(len(days), 'session')} of the exchange. "
+        f"The autopilot goes on with {bar.closed_at.date()}."
     )
 
 

@@ -20,7 +20,7 @@ from volbal.domain.orders import Execution, FillRecord, Order, OrderRecord, Side
 from volbal.domain.policy import Policy
 from volbal.domain.position import Position
 from volbal.domain.quotes import Quote, require_aware
-from volbal.domain.wording import percent, price, shares
+from volbal.domain.wording import percent, price, share_count, shares
 from volbal.errors import InvalidInput
 from volbal.market.sessions import exchange_date
 from volbal.services import book, income
@@ -329,7 +329,7 @@ def _end(database: Database, order_id: int, step: Step, reason: str, now: dateti
         because = f": {reason}" if reason else ""
         sentence = (
             f"Order {order_id} is {state} with {shares(order.filled)} of "
-            f"{shares(order.order.quantity)} shares filled{because}."
+            f"{share_count(order.order.quantity)} filled{because}."
         )
         book.tell(
             connection, position_id, now, step.value, sentence, inputs, {"state": state.value}

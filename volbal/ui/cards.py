@@ -152,7 +152,7 @@ def _rung(rung: Rung) -> str:
     order = rung.decision.order
     if order is None:
         reason = rung.decision.reason.value.replace("_", " ")
-        return f"nothing at {price(rung.limit)} ({escape(reason)})"
+        return f"no {rung.side.value.lower()} at {price(rung.limit)} ({escape(reason)})"
     return f"{order.side.value.lower()} {shares(order.quantity)} at {price(rung.limit)}"
 
 

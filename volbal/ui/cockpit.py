@@ -14,7 +14,7 @@ from volbal.domain.decision import Action, Decision, Reason
 from volbal.domain.money import plain
 from volbal.domain.orders import OrderRecord
 from volbal.domain.position import Position
-from volbal.domain.wording import duration, money, percent, percent_change, price, shares
+from volbal.domain.wording import counted, duration, money, percent, percent_change, price, shares
 from volbal.errors import InvalidInput, VolbalError
 from volbal.formatting import UNDEFINED
 from volbal.market.sessions import quote
@@ -176,7 +176,7 @@ def _evaluate(database: Database, row: Row, token: str) -> str:
     else:
         raise InvalidInput("price", "none is known", "type one, or fetch prices on the Data page")
     before, made = autopilot.evaluate(database, row.position.position_id, asked, acting.now())
-    missed = "1 close" if before.bars == 1 else f"{before.bars:,} closes"
+    missed = counted(before.bars, "close")
     first = f" {missed} that its autopilot had missed came first." if before.bars else ""
     if made.decision.reason is Reason.SUSPECT_PRICE:
         return f"{price(made.decision.price)} is held, far from the last price: see below.{first}"

@@ -9,7 +9,7 @@ import streamlit as st
 
 from volbal.domain import sanity
 from volbal.domain.position import Position
-from volbal.domain.wording import money, price, shares
+from volbal.domain.wording import counted, money, price, share_count
 from volbal.errors import PriceUnavailable, VolbalError
 from volbal.market.model import DAILY
 from volbal.services import autopilot, income, market_data, positions, trading
@@ -326,14 +326,14 @@ def _adjust(token: str, database: Database, position_id: int) -> str:
         database, position_id, quantity=quantity, cash=cash, note=note, now=acting.now()
     )
     balance = after.balance
-    return f"{shares(balance.quantity)} shares and {money(balance.cash)} in cash now."
+    return f"{share_count(balance.quantity)} and {money(balance.cash)} in cash now."
 
 
 def _split(token: str, database: Database, position_id: int) -> str:
     new = acting.given("new_shares", f"{token}-new")
     old = acting.given("old_shares", f"{token}-old")
     after = positions.split(database, position_id, new, old, acting.now())
-    return f"{shares(after.balance.quantity)} shares now."
+    return f"{share_count(after.balance.quantity)} now."
 
 
 def _autopilot(database: Database, row: Row, now: datetime) -> None:
@@ -377,7 +377,9 @@ def _show_waiting(database: Database, row: Row, seen_until: datetime, now: datet
             st.warning(str(error), icon=":material/cloud_off:")
         bars = 0
     if bars:
-        if st.button(f"Catch up on {bars:,} bars", type="primary", icon=":material/fast_forward:"):
+        if st.button(
+            f"Catch up on {counted(bars, 'bar')}", type="primary", icon=":material/fast_forward:"
+        ):
             _catch_up(database, position.position_id)
         return
     st.caption("There is no newer bar here.")
@@ -408,7 +410,7 @@ def _catch_up(database: Database, position_id: int) -> None:
     bar = st.progress(0.0, "Looking at the missed bars in order")
 
     def show(done: int, of: int) -> None:
-        bar.progress(done / of, f"{done:,} of {of:,} bars")
+        bar.progress(done / of, f"{done:,} of {counted(of, 'bar')}")
 
     done = autopilot.catch_up(database, position_id, acting.now(), show)
     if done.stopped:

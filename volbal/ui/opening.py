@@ -10,7 +10,7 @@ from volbal.domain.money import PRICE, positive
 from volbal.domain.policy import Policy
 from volbal.domain.position import Position
 from volbal.domain.sanity import Doubt, doubts, far_anchor
-from volbal.domain.wording import duration, money, price, shares
+from volbal.domain.wording import duration, money, price, share_count
 from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.services import market_data, positions, settings
 from volbal.services.market_data import SeenPrice
@@ -163,7 +163,7 @@ def _preview(database: Database) -> None:
     if anchor is None:
         return
     st.markdown(
-        f"**{position.ticker}**: {shares(balance.quantity)} shares at {price(anchor)} and "
+        f"**{position.ticker}**: {share_count(balance.quantity)} at {price(anchor)} and "
         f"{money(balance.cash)} in cash."
     )
     for doubt in (*_about_price(database, anchor), *doubts(position, anchor, acting.now())):

@@ -10,7 +10,7 @@ import streamlit as st
 from volbal.domain.ladder import Rung, ladder
 from volbal.domain.position import Position
 from volbal.domain.sanity import Doubt
-from volbal.domain.wording import percent
+from volbal.domain.wording import counted, percent
 from volbal.formatting import value_text
 from volbal.ui import acting, tables
 from volbal.ui.fields import FIELDS
@@ -56,8 +56,7 @@ def _pinned(triggers: int | None, way: str) -> str:
     guardrail = "lower" if way == "up" else "upper"
     if triggers is None:
         return f"Straight {way}, no trigger of the next 60 reaches the {guardrail} guardrail."
-    many = "trigger" if triggers == 1 else "triggers"
-    return f"Straight {way}, the {guardrail} guardrail stops it at {triggers} {many}."
+    return f"Straight {way}, the {guardrail} guardrail stops it at {counted(triggers, 'trigger')}."
 
 
 def frame(rungs: Sequence[Rung]) -> pd.DataFrame:
@@ -65,7 +64,7 @@ def frame(rungs: Sequence[Rung]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "side": None if rung.decision.order is None else rung.decision.order.side.value,
+                "side": (rung.decision.order or rung).side.value,
                 "limit": rung.limit,
                 "quantity": _quantity(rung),
                 "notional": rung.decision.notional,
@@ -83,9 +82,9 @@ def _quantity(rung: Rung) -> Decimal | None:
 
 
 def remark(rung: Rung) -> str:
-    """Why a rung is smaller than wished, or empty."""
+    """Why a rung is smaller than wished or nothing is placed there, or empty."""
     if rung.decision.order is None:
-        return f"nothing: {rung.decision.reason.value.replace('_', ' ')}"
+        return f"no {rung.side.value.lower()}: {rung.decision.hindrance}"
     return "cut by the guardrail" if rung.is_pinned else ""
 
 

@@ -17,7 +17,7 @@ from volbal.domain.configuration import settings as configuration_values
 from volbal.domain.dividends import DividendState
 from volbal.domain.position import Position
 from volbal.domain.sanity import doubts
-from volbal.domain.wording import money, shares
+from volbal.domain.wording import money, share_count
 from volbal.errors import InvalidInput
 from volbal.services import autopilot, positions, settings
 from volbal.services.overview import Row
@@ -238,7 +238,7 @@ def _confirm_closing(database: Database, row: Row, token: str) -> None:
     )
     for order in row.open_orders:
         st.warning(
-            f"Order {order.order_id} is open with {shares(order.left)} shares left: record its "
+            f"Order {order.order_id} is open with {share_count(order.left)} left: record its "
             "fill or cancel it first.",
             icon=":material/outgoing_mail:",
         )
