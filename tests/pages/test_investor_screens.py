@@ -14,6 +14,7 @@ from books import DAY, NOW, a_cell, at
 from streamlit.testing.v1 import AppTest
 
 from volbal.errors import InvalidInput
+from volbal.market.yahoo import Offline
 from volbal.services import autopilot, income, positions, running, sample, settings, trading
 from volbal.ui import acting, cards, holdings
 
@@ -417,6 +418,18 @@ def test_the_autopilot_is_off_until_it_is_switched_on(open_page) -> None:
     found = autopilot.find(running.database(), number)
     assert found is not None
     assert found.is_on
+
+
+def test_an_autopilot_that_yahoo_does_not_answer_says_so_and_since_when(open_page) -> None:
+    number, database = a_position(), running.database()
+    autopilot.switch(database, number, True, NOW)
+    autopilot._wait_for_prices(database, "ACME", Offline("Yahoo cannot be reached."), NOW)
+    overview = words(open_page("overview"))
+    assert (
+        "**Autopilot waits:** ACME #1. Since 2026-01-05 10:00 New York. Yahoo cannot be reached."
+    ) in overview
+    tab = words(open_page("position", {"id": str(number), "tab": "Autopilot"}))
+    assert "It waits since 2026-01-05 10:00 New York. Yahoo cannot be reached. It asks" in tab
 
 
 def test_the_sample_is_one_click_away_on_the_first_visit(

@@ -25,7 +25,7 @@ from volbal.domain.quotes import Quote
 from volbal.domain.wording import price
 from volbal.errors import InvalidInput
 from volbal.market.sessions import exchange_date
-from volbal.services import book, market_data, trading
+from volbal.services import autopilot, book, market_data, trading
 from volbal.services.market_data import SeenPrice
 from volbal.storage import records
 from volbal.storage.database import Database
@@ -62,9 +62,10 @@ class Row:
 
     quote, decision: None where no price is known. next_up, next_down: the orders at the nearest
     triggers, None without an anchor. trail: what it was worth, oldest first. dividends:
-    announced or accrued ones, by ex-date. runs_itself: its paper autopilot is on; waits_for: why
-    that does not go on, else empty. trouble: why the newest price, or the position at it, cannot
-    be used, else empty; quote is an older price then, or None. concerns: most urgent first.
+    announced or accrued ones, by ex-date. runs_itself: its paper autopilot is on; waits_for,
+    waits_since: why that does not go on, else empty, and since when. trouble: why the newest
+    price, or the position at it, cannot be used, else empty; quote is an older price then, or
+    None. concerns: most urgent first.
     """
 
     position: Position
@@ -79,6 +80,7 @@ class Row:
     is_sample: bool
     runs_itself: bool
     waits_for: str = ""
+    waits_since: datetime | None = None
     trouble: str = ""
     concerns: tuple[Concern, ...] = ()
 
@@ -283,7 +285,8 @@ def _bare_row(
         tuple(facts.dividends.get(number, ())),
         number in facts.samples,
         runs_itself,
-        "" if waiting is None else waiting.why,
+        "" if waiting is None else waiting.sentence.removeprefix(autopilot.WAITS),
+        None if waiting is None else waiting.since,
         trouble,
     )
 

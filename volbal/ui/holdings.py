@@ -368,8 +368,11 @@ def _show_waiting(database: Database, row: Row, seen_until: datetime, now: datet
     """Bars that the autopilot has not seen yet, and the button that has them looked at now."""
     position = row.position
     st.caption(f"Bars that closed by {log.moment(seen_until)} are done.")
-    if row.waits_for:
-        st.warning(log.plain(row.waits_for), icon=":material/hourglass_top:")
+    if row.waits_since is not None:
+        st.warning(
+            f"It waits since {log.moment(row.waits_since)}. {log.plain(row.waits_for)}",
+            icon=":material/hourglass_top:",
+        )
     try:
         bars = len(autopilot.missed(database, position.position_id, now))
     except PriceUnavailable as error:
@@ -377,9 +380,8 @@ def _show_waiting(database: Database, row: Row, seen_until: datetime, now: datet
             st.warning(str(error), icon=":material/cloud_off:")
         bars = 0
     if bars:
-        if st.button(
-            f"Catch up on {counted(bars, 'bar')}", type="primary", icon=":material/fast_forward:"
-        ):
+        label = f"Catch up on {counted(bars, 'bar')}"
+        if st.button(label, type="primary", icon=":material/fast_forward:"):
             _catch_up(database, position.position_id)
         return
     st.caption("There is no newer bar here.")
@@ -415,5 +417,7 @@ def _catch_up(database: Database, position_id: int) -> None:
     done = autopilot.catch_up(database, position_id, acting.now(), show)
     if done.stopped:
         acting.say("error", done.stopped)
-    acting.say("success", f"{done.bars:,} bars looked at, {done.orders:,} orders filled on paper.")
+    if done.bars:
+        bars, orders = counted(done.bars, "bar"), counted(done.orders, "order")
+        acting.say("success", f"{bars} looked at, {orders} filled on paper.")
     st.rerun()

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from volbal.domain.wording import money
+from volbal.domain.wording import few, money
 from volbal.services import sample
 from volbal.services.overview import Concern, Overview, Row, Totals
 from volbal.services.running import Database
@@ -183,10 +183,19 @@ def _show_totals(totals: Totals, count: int) -> None:
 def _show_attention(rows: Sequence[Row]) -> None:
     """What needs a look, most urgent first, as one line a concern."""
     for concern, (badge, _, told) in CONCERNS.items():
-        names = [name_of(row) for row in rows if concern in row.concerns]
-        if names and concern is not Concern.STALE_PRICE:
-            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            st.markdown(f"**{badge}:** {', '.join(names[:NAMED])}{more}. {told}")
+        mine = [row for row in rows if concern in row.concerns]
+        if mine and concern is not Concern.STALE_PRICE:
+            names = ", ".join(few([name_of(row) for row in mine], most=NAMED))
+            asks = _why_waiting(mine) if concern is Concern.AUTOPILOT_WAITS else told
+            st.markdown(f"**{badge}:** {names}. {asks}")
+
+
+def _why_waiting(rows: Sequence[Row]) -> str:
+    """Since when autopilots wait, and what all of them wait for where that is one thing."""
+    since = min(row.waits_since for row in rows if row.waits_since is not None)
+    reasons = {row.waits_for for row in rows}
+    why = log.plain(reasons.pop()) if len(reasons) == 1 else "Their Autopilot tabs say why."
+    return f"Since {log.moment(since)}. {why}"
 
 
 def name_of(row: Row) -> str:
