@@ -13,6 +13,7 @@ import pytest
 from books import DAY, NOW, a_cell, at
 from streamlit.testing.v1 import AppTest
 
+from volbal.domain.wording import short_percent
 from volbal.errors import InvalidInput
 from volbal.market.yahoo import Offline
 from volbal.services import autopilot, income, positions, running, sample, settings, trading
@@ -365,7 +366,8 @@ def test_settings_show_the_difference_are_saved_and_rolled_back(open_page) -> No
     app = open_page("position", {"id": str(number), "tab": "Settings"})
     app.number_input(key="setting.trigger_up").set_value(0.05).run()
     changed = app.table[-1].value
-    assert changed.to_numpy().tolist() == [["Trigger up (sell)", "0.03", "0.05"]]
+    before, after = map(short_percent, (0.03, 0.05))
+    assert changed.to_numpy().tolist() == [["Trigger up (sell)", before, after]]
     app.text_input(key="setting-note").set_value("calmer").run()
     button(app, "Save settings").click().run()
     assert not app.exception

@@ -18,6 +18,11 @@ def percent(ratio: Number, decimals: int = 2) -> str:
     return f"{_signed(ratio * 100, f',.{decimals}f')}{THIN_SPACE}%"
 
 
+def short_percent(ratio: float) -> str:
+    """0.03 as "3 %", as short as it stays exact."""
+    return f"{ratio * 100:.10g}{THIN_SPACE}%"
+
+
 def as_fraction(typed: float) -> str:
     """What to type for a number that was meant in percent: "fractions: 50 % is 0.5"."""
     return f"fractions: {typed:g} % is {typed / 100:g}"

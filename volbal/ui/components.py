@@ -21,7 +21,7 @@ from volbal.services.research import (
     Simulation,
     simulate,
 )
-from volbal.ui import acting, charts
+from volbal.ui import acting, charts, tables
 from volbal.ui.address import Question
 from volbal.ui.fields import refusal
 from volbal.ui.forms import SOURCE
@@ -190,11 +190,12 @@ def show_metrics(result: Simulation) -> None:
         frame,
         hide_index=True,
         height="content",
+        row_height=tables.TWO_LINES,
         column_config={
             "Metric": st.column_config.TextColumn(width=165, pinned=True),
             STRATEGY: st.column_config.TextColumn(alignment="right", width=80),
             **numbers,
-            "Meaning": st.column_config.TextColumn(width=700),
+            "Meaning": st.column_config.TextColumn(width=430),
         },
         alt="Every metric of the strategy and its benchmarks, with its meaning",
     )

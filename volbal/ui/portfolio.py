@@ -186,16 +186,21 @@ def _show_attention(rows: Sequence[Row]) -> None:
         mine = [row for row in rows if concern in row.concerns]
         if mine and concern is not Concern.STALE_PRICE:
             names = ", ".join(few([name_of(row) for row in mine], most=NAMED))
-            asks = _why_waiting(mine) if concern is Concern.AUTOPILOT_WAITS else told
-            st.markdown(f"**{badge}:** {names}. {asks}")
+            st.markdown(f"**{badge}:** {names}. {_asked(concern, mine) or told}")
 
 
-def _why_waiting(rows: Sequence[Row]) -> str:
-    """Since when autopilots wait, and what all of them wait for where that is one thing."""
-    since = min(row.waits_since for row in rows if row.waits_since is not None)
-    reasons = {row.waits_for for row in rows}
-    why = log.plain(reasons.pop()) if len(reasons) == 1 else "Their Autopilot tabs say why."
-    return f"Since {log.moment(since)}. {why}"
+def _asked(concern: Concern, rows: Sequence[Row]) -> str:
+    """What a concern of `rows` asks for where that is more than the concern's own words."""
+    match concern:
+        case Concern.UNUSABLE_PRICE:
+            (why, *others) = {row.trouble for row in rows}
+            return "" if others else log.plain(why)
+        case Concern.AUTOPILOT_WAITS:
+            since = min(row.waits_since for row in rows if row.waits_since is not None)
+            (why, *others) = {row.waits_for for row in rows}
+            told = "Their Autopilot tabs say why." if others else log.plain(why)
+            return f"Since {log.moment(since)}. {told}"
+    return ""
 
 
 def name_of(row: Row) -> str:

@@ -12,6 +12,7 @@ from volbal.domain.configuration import (
     Configuration,
     ConfigurationRecord,
     difference,
+    in_words,
 )
 from volbal.domain.configuration import settings as configuration_values
 from volbal.domain.dividends import DividendState
@@ -24,7 +25,7 @@ from volbal.services.overview import Row
 from volbal.services.running import Database
 from volbal.ui import acting, forms, rungs, tables
 from volbal.ui.address import policy_values
-from volbal.ui.fields import LABELS, policy_sentence, refusal, shown_value
+from volbal.ui.fields import LABELS, policy_sentence, refusal
 from volbal.ui.forms import recalled, remember
 
 PAGE = "setting"
@@ -129,8 +130,8 @@ def told(changes: tuple[Change, ...]) -> pd.DataFrame:
         [
             {
                 "Setting": LABELS[one.name],
-                "Before": shown_value(one.before),
-                "After": shown_value(one.after),
+                "Before": in_words(one.name, one.before),
+                "After": in_words(one.name, one.after),
             }
             for one in changes
         ]

@@ -73,9 +73,10 @@ def metrics(results: Mapping[str, Simulation]) -> None:
         {
             "Metric": st.column_config.TextColumn(width=165, pinned=True),
             **columns,
-            "Meaning": st.column_config.TextColumn(width=700),
+            "Meaning": st.column_config.TextColumn(width=430),
         },
         alt="Every metric of each policy, and its difference to the first",
+        row_height=tables.TWO_LINES,
     )
     days = comparison.curves(results)
     days.columns = days.columns.map(" ".join)
