@@ -144,6 +144,10 @@ def test_a_doubtful_preset_is_named_and_settled_by_its_button(open_page) -> None
     app.number_input(key="opening.price").set_value(60.0).run()
     app.number_input(key="opening.capital").set_value(1000.0).run()
     assert any("below the smallest order of 100.00" in one.value for one in app.warning)
+    ladder = next(one.value for one in app.dataframe if "limit" in one.value)
+    assert ladder["side"].tolist() == ["no sell", "no buy"]
+    assert all("is below the smallest one" in remark for remark in ladder["remark"])
+    assert "Straight up, nothing is placed at trigger 1: an order of" in words(app)
     button(app, "Min notional").click().run()
     assert not app.warning
     button(app, "Open position").click().run()

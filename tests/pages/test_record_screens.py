@@ -338,7 +338,7 @@ def test_columns_of_one_name_are_both_shown() -> None:
 def test_compared_policies_are_their_own_simulations(open_page) -> None:
     app = open_page("compare", {"with": "aggressive"})
     table = next(one.value for one in app.dataframe if "Metric" in one.value)
-    assert list(table) == ["Metric", "aggressive", "Meaning"]
+    assert list(table) == ["Metric", "aggressive"]
     app.multiselect(key="compare.names").set_value(["standard", "conservative"]).run()
     assert not app.exception
     table = next(one.value for one in app.dataframe if "Metric" in one.value).set_index("Metric")

@@ -121,7 +121,7 @@ def _number(place: Any, name: str, label: str, step: float, told: str) -> None:
 
 def _price_text(seen: SeenPrice | None) -> str:
     """What the anchor will be, and how old; a line in any case, so that nothing jumps."""
-    if recalled(PAGE, "price") is not None:
+    if (recalled(PAGE, "price") or 0.0) > 0.0:
         return "The typed price becomes the anchor."
     if seen is None:
         return "Without a price there is no anchor yet."

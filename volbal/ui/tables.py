@@ -16,9 +16,6 @@ Source = pd.DataFrame | exports.Tables | Callable[[], pd.DataFrame]
 MANY = 10
 """Rows beyond which a table scrolls."""
 
-TWO_LINES = 48
-"""Pixels of a row in which a sentence may take a second line."""
-
 LONG_ROWS = 50_000
 XLSX_ROWS_A_SECOND = 5_000
 """Measured on the cells of a study."""
