@@ -174,7 +174,7 @@ def catch_up(
                 with database.write() as connection:
                     if not done and position_id in records.waiting_autopilots(connection):
                         _tell(connection, position_id, now, "The paper autopilot goes on.")
-                    orders += _live_through(connection, position_id, bar)
+                    orders += live_through(connection, position_id, bar)
                 done += 1
                 if progress is not None:
                     progress(done, len(bars))
@@ -310,10 +310,9 @@ class _Stopped(Exception):
     """The server ends; the bars that are left wait for its next start."""
 
 
-def _live_through(connection: Connection, position_id: int, bar: Bar) -> int:
-    """One bar: its actions, then the evaluation, its order and fill, unless it is passed over.
-
-    Returns the orders filled.
+def live_through(connection: Connection, position_id: int, bar: Bar) -> int:
+    """One bar, within a unit of work: its actions, then the evaluation, its order and fill,
+    unless it is passed over. Returns the orders filled.
     """
     autopilot = records.find_autopilot(connection, position_id)
     if autopilot is None or not autopilot.is_on or autopilot.seen_until >= bar.closed_at:
@@ -334,7 +333,7 @@ def _live_through(connection: Connection, position_id: int, bar: Bar) -> int:
         filled = 0
     else:
         filled = _evaluate(connection, position_id, bar)
-    records.store_autopilot(connection, position_id, True, bar.closed_at)
+    records.advance_autopilot(connection, position_id, bar.closed_at)
     return filled
 
 

@@ -56,6 +56,13 @@ def store_autopilot(
     )
 
 
+def advance_autopilot(connection: Connection, position_id: int, seen_until: datetime) -> None:
+    connection.execute(
+        "update autopilots set seen_until = ? where position_id = ?",
+        [stored(seen_until), position_id],
+    )
+
+
 def insert_sample(connection: Connection, position_id: int) -> None:
     connection.execute("insert into samples (position_id) values (?)", [position_id])
 
