@@ -78,6 +78,7 @@ def test_moments_are_laid_out_in_time() -> None:
     drawn = {kind: charts.answer_chart(answer, kind, "at", "equity", None).to_dict() for kind in (
         "Line", "Bar")}  # fmt: skip
     assert drawn["Line"]["encoding"]["x"]["type"] == "temporal"
+    assert drawn["Line"]["encoding"]["x"]["axis"]["format"] == "%-d %b %Y, %H:%M"
     assert drawn["Bar"]["encoding"]["x"]["timeUnit"] == "yearmonthdatehoursminutes"
 
 

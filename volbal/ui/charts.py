@@ -452,6 +452,8 @@ def answer_chart(frame: pd.DataFrame, kind: str, x: str, y: str, by: str | None)
             shown[name] = shown[name].astype(str)
     measured = shown["x"].dtype.kind in "fM" and kind != "Bar"
     across = alt.X("x", title=x) if measured else alt.X("x:N", title=x, sort=None)
+    if measured and shown["x"].dtype.kind == "M":
+        across = across.axis(format=_moment_format(shown["x"].max() - shown["x"].min()))
     marks = {
         "Line": alt.Chart(shown).mark_line(point=len(shown) <= 60),
         "Bar": alt.Chart(shown).mark_bar(),
@@ -467,6 +469,13 @@ def answer_chart(frame: pd.DataFrame, kind: str, x: str, y: str, by: str | None)
         encoding["color"] = alt.Color("by:N", title=by)
     drawn: alt.Chart = marks[kind].encode(**encoding).properties(height=420)
     return drawn
+
+
+def _moment_format(reach: pd.Timedelta) -> Any:
+    """How moments are written along an axis of this length; Vega's own way names no short year."""
+    if reach > pd.Timedelta(days=400):
+        return alt.Undefined
+    return "%-d %b %Y" if reach > pd.Timedelta(days=6) else "%-d %b %Y, %H:%M"
 
 
 def comparison_chart(
