@@ -457,8 +457,8 @@ def comparison_chart(
 ) -> tuple[Option, int]:
     """Values side by side above, their drawdowns below.
 
-    curves: index date, columns (name, "value") and (name, "drawdown"), at most five names.
-    number: how a value is written. Returns the option and its height in pixels.
+    curves: index date, columns (name, "value") and (name, "drawdown"), at most five names; holding
+    is grey. number: how a value is written. Returns the option and its height in pixels.
     """
     names = list(dict.fromkeys(map(str, curves.columns.get_level_values(0))))
     shown = pd.DataFrame({"date": curves.index})
@@ -469,13 +469,15 @@ def comparison_chart(
     option["yAxis"][0] |= {"scale": True, "axisLabel": {"color": LABEL, "showMinLabel": False}}
     option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
     option["yAxis"][1]["max"] = 0
-    colours = (BLUE, ORANGE, GREEN, VIOLET, SLATE)
+    colours = dict(zip(names, (BLUE, ORANGE, GREEN, VIOLET, SLATE), strict=False))
+    if BENCHMARKS["buy_and_hold"] in colours:
+        colours[BENCHMARKS["buy_and_hold"]] = SLATE
     option["series"] = [
-        _line(f"value{place}", name, colour, 1.8, 0, number)
-        for place, (name, colour) in enumerate(zip(names, colours, strict=False))
+        _line(f"value{place}", name, colours[name], 1.8, 0, number)
+        for place, name in enumerate(names)
     ] + [
-        _line(f"fall{place}", f"Drawdown, {name}", colour, 1.1, 1, PERCENT)
-        for place, (name, colour) in enumerate(zip(names, colours, strict=False))
+        _line(f"fall{place}", f"Drawdown, {name}", colours[name], 1.1, 1, PERCENT)
+        for place, name in enumerate(names)
     ]
     option["legend"]["data"] = names
     return option, height

@@ -147,7 +147,8 @@ def _key(request: StudyRequest) -> str:
 
 
 def _show(page: str, study_id: int) -> None:
-    remember(page, {"study": study_id, "x": None, "y": None, "of": None, "cell": None})
+    remember(page, dict.fromkeys(("x", "y", "of", "cell"), None))
+    remember(page, {"study": study_id, "cells": []})
 
 
 def settle(page: str, database: Database) -> None:

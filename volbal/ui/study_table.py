@@ -24,7 +24,9 @@ from volbal.ui.study_shared import (
     key_of,
     label,
     option_input,
+    pinned,
     status_texts,
+    turn_pin,
 )
 from volbal.ui.study_words import within
 
@@ -238,6 +240,7 @@ def _leaf_key(looked: Looked, asked: tuple[Any, ...]) -> str:
 def _show(looked: Looked, rows: pd.DataFrame, columns: list[str], chosen: int | None) -> None:
     names = ["rank", "status", *looked.parameters, *columns]
     frame = pd.DataFrame({name: _texts(looked, name, rows) for name in names})
+    frame.insert(1, "pin", _pin_texts(looked, rows))
     titles = {_title(looked, name): name for name in names if name != "status"}
     key = key_of(looked, ELEMENT)
     cells = rows["cell_id"].tolist()
@@ -256,6 +259,13 @@ def _show(looked: Looked, rows: pd.DataFrame, columns: list[str], chosen: int | 
         name: st.column_config.TextColumn(title, alignment="right")
         for title, name in titles.items()
     }
+
+    def on_pin() -> None:
+        turn_pin(looked.page, int(cells[st.session_state[f"{key}-pin"]["row"]]))
+
+    config["pin"] = st.column_config.ButtonColumn(
+        "Compare", width=85, type="tertiary", key=f"{key}-pin", on_click=on_pin
+    )
     config["rank"] = st.column_config.TextColumn("Rank", alignment="right", pinned=True, width=60)
     for name in ("status", *looked.parameters):
         title = _title(looked, name) if name in looked.parameters else "Status"
@@ -273,6 +283,13 @@ def _show(looked: Looked, rows: pd.DataFrame, columns: list[str], chosen: int | 
         selection_mode=["single-row", "single-column"],
         selection_default={"selection": {"rows": chosen_rows}},
     )
+
+
+def _pin_texts(looked: Looked, rows: pd.DataFrame) -> list[str | None]:
+    """What a click does with each row: an invalid cell has nothing to compare."""
+    texts = ["Remove" if cell in pinned(looked.page) else "Add" for cell in rows["cell_id"]]
+    pairs = zip(texts, rows["status"].tolist(), strict=True)
+    return [None if status == "invalid" else text for text, status in pairs]
 
 
 def _alike_text(looked: Looked) -> str:
