@@ -189,6 +189,7 @@ def test_optimize_finds_the_same_best_cell_in_table_csv_and_json(tmp_path: Path)
     }
     assert best["metrics"]["sharpe_ratio"] == top["sharpe_ratio"]
     assert f"Best Sharpe ratio: {top['sharpe_ratio']:.3f} at" in table.stdout
+    assert "Nothing is recorded: these cells are not among those ever tried on AAPL" in table.stdout
 
 
 def test_a_metric_that_is_good_when_low_is_minimised() -> None:

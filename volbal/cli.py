@@ -588,6 +588,8 @@ def _optimization_text(result: Optimization, metric: str, best: int, top: int) -
             *_table([header, *rows]),
             "",
             "The best of many cells is partly luck: the ranking is over one history, unsplit.",
+            f"Nothing is recorded: these cells are not among those ever tried on {history.symbol} "
+            "that studies count; python -m volbal study run counts and keeps its cells.",
         ]
     )
 

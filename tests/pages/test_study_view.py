@@ -399,6 +399,7 @@ def test_a_split_study_ranks_on_its_select_part_and_opens_its_vault_once(
     found = study_results.selection(database, PARTS)
     assert list(table(app)["select"]) == found.rows["select_rank"].tolist()
     assert f"{found.first} to {found.last}" in words(app)
+    assert "90 cells have ever been tried on KO, by deleted studies, too;" in words(app)
     assert "which no cell of this study has seen" in words(app)
     app.button(key="optimize-vault").click().run()
     app.button(key="optimize-vault-confirm").click().run()

@@ -15,7 +15,7 @@ import openpyxl
 import pandas as pd
 import pyarrow.parquet
 import pytest
-from books import NOW, opened
+from books import NOW, opened, tried
 
 from volbal.domain.policy import Policy
 from volbal.domain.study_states import Step
@@ -688,6 +688,7 @@ def test_the_workbook_tells_how_its_values_came_about(run: Run) -> None:
     assert summary["fails fill_count >= 8"] == seen.rejected_by["fill_count >= 8"]
     evidence = [value for what, value in book["summary"].values if what == "evidence"]
     assert evidence[0] == "KO: cells run from 2013-01-02 to 2014-06-30."
+    assert f"{tried(run.database, 'KO'):,} cells have ever been tried on KO" in "".join(evidence)
     shown = study_results.heatmap(
         run.database, run.two, "trigger_threshold", "min_stock_share", "volatility", view
     ).cells.set_index(["trigger_threshold", "min_stock_share"])["value"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from books import NOW
+from books import NOW, tried
 
 from volbal.domain.study_states import Step, StudyRunning, StudyState
 from volbal.engine.grid import exact_range
@@ -94,6 +94,7 @@ def test_a_runner_that_stops_leaves_its_studies_interrupted_and_another_goes_on(
     studies.start(runner, second, datetime.now(UTC))
     study_runner.stop(runner)
     assert [state(runner, one) for one in (first, second)] == [StudyState.INTERRUPTED] * 2
+    assert studies.progress(runner, first).completed_at is None  # it can go on
     stored = studies.progress(runner, first).completed
     studies.resume(runner, first, datetime.now(UTC))
     studies.resume(runner, second, datetime.now(UTC))
@@ -141,7 +142,7 @@ def test_who_lost_a_study_to_another_process_stores_nothing_more(database: Datab
     with database.read() as connection:
         assert connection.execute("select count(*) from cells").fetchone() == (0,)
     assert state(database, study_id) is StudyState.RUNNING
-    assert studies.trials(database, "AAPL") == 0
+    assert tried(database, "AAPL") == 0
 
 
 def test_a_study_goes_on_only_with_the_prices_it_began_with(database: Database) -> None:

@@ -314,6 +314,7 @@ def as_json(settings: Settings, study_id: int, shown: Shown) -> dict[str, Any]:
         "rejected_by": dict(counts.rejected_by),
         "best": counts.best,
         "peak": counts.peak,
+        "trials": dict(study.trials),
         "evidence": list(study.evidence),
         "cells": [_cell_json(study, row) for row in page.rows.to_dict("records")],
     }

@@ -60,6 +60,7 @@ from volbal.services.study_table import (
 )
 from volbal.storage.database import Database
 from volbal.storage.records import cells as cell_rows
+from volbal.storage.records import studies as study_rows
 from volbal.storage.records.cells import Aggregate
 
 __all__ = [
@@ -628,6 +629,7 @@ def _summary(database: Database, ranking: Ranking, view: View) -> pd.DataFrame:
     found = counts(database, ranking.study_id, view)
     with database.read() as connection:
         stored = study_life.find(connection, ranking.study_id)
+        trials = study_rows.trials(connection)
     request = ranking.request
     told = {
         "study": f"{ranking.study_id} · {request.name}",
@@ -645,7 +647,7 @@ def _summary(database: Database, ranking: Ranking, view: View) -> pd.DataFrame:
         "cell nearest to the policy": found.default,
         "heatmap": f"best {ranking.goals[0].metric} of each pair of values",
     }
-    evidence = study_prices.evidence(request, stored.prices)
+    evidence = study_prices.evidence(request, stored.prices, trials)
     rows = [*told.items(), *(("evidence", sentence) for sentence in evidence)]
     return pd.DataFrame(rows, columns=["what", "value"], dtype=object)
 

@@ -183,7 +183,7 @@ def evidence_texts(looked: Looked, counts: Counts) -> list[str]:
     for cells, what in ((counts.invalid, "invalid"), (counts.unranked, "without a goal's value")):
         if cells:
             told.append(f"{cells:,} {what}.")
-    tried = sum(cells for _, cells in study_evidence.trials(looked))
+    tried = sum(looked.study.trials[symbol] for symbol in symbols)
     luck = (
         f"{tried:,} cells have ever been tried on {plain(one or 'these symbols')}: the best of many"
     )
