@@ -201,6 +201,8 @@ def test_a_map_is_drawn_with_frames_hatches_and_its_selection(
     assert frames == [study_charts.FRAME] * 2
     (click,) = [one for one in spec["params"] if one["name"] == "cell"]
     assert click["value"] == [{"cell_id": 30}]
+    told = layers[0]["encoding"]["tooltip"]["value"]["expr"]  # null would leave it where it is
+    assert told.startswith(f"{study_charts.SELECTED} ? '' : {{")
 
 
 def test_metric_axes_and_the_other_parameters_can_be_chosen(

@@ -635,6 +635,8 @@ def test_comparison_shows_only_what_differs_and_the_best_cells(run: Run) -> None
     best = study_results.counts(run.database, run.two).best
     assert found.cells["cell_id"].tolist()[0] == best
     assert study_results.compare(run.database, (run.two, run.two)).settings.empty
+    parted = study_results.compare(run.database, (run.two, run.split)).settings
+    assert parted.loc["split"].tolist() == ["off", "on"]
     with pytest.raises(StudyNotFound):
         study_results.compare(run.database, (run.two, 999))
 

@@ -519,8 +519,8 @@ def _settings(request: StudyRequest) -> dict[str, str]:
     plain = (*SETUP_NAMES, "max_cells", "seed", "split")
     return {
         "symbols": ", ".join(request.symbols),
-        **{name: value_text(content[name]) for name in plain},
-        **{f"policy {name}": value_text(value) for name, value in _policy(request).items()},
+        **{name: _said(content[name]) for name in plain},
+        **{f"policy {name}": _said(value) for name, value in _policy(request).items()},
         **{f"parameter {one.name}": _values_text(one) for one in request.parameters},
         **{f"goal {goal.metric}": _goal_text(goal) for goal in request.goals},
         "constraints": "; ".join(map(str, request.constraints)) or "none",
@@ -538,7 +538,14 @@ def _values_text(parameter: Parameter) -> str:
     found = range_of(parameter)
     if found is not None:
         return "{} to {} by {}".format(*found)
-    return ", ".join(map(value_text, parameter.values))
+    return ", ".join(map(_said, parameter.values))
+
+
+def _said(value: Value) -> str:
+    """A value as people say it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return value_text(value)
 
 
 def _goal_text(goal: Goal) -> str:
@@ -621,7 +628,7 @@ def _parameters(request: StudyRequest) -> pd.DataFrame:
     rows: list[tuple[str, bool, int, str]] = [
         (one.name, True, len(one.values), _values_text(one)) for one in request.parameters
     ]
-    rows += [(name, False, 1, value_text(value)) for name, value in _policy(request).items()]
+    rows += [(name, False, 1, _said(value)) for name, value in _policy(request).items()]
     return pd.DataFrame(rows, columns=["parameter", "swept", "values", "text"])
 
 
