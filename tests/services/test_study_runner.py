@@ -86,6 +86,17 @@ def test_studies_wait_for_each_other_and_a_cancelled_one_leaves_the_queue_to_the
     assert at_cancel < seen.total
 
 
+def test_only_long_estimates_count_what_else_the_computer_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = {}
+    for slowdown in (1.0, 5.0):
+        monkeypatch.setattr(study_runner, "_slowdown", lambda _, times=slowdown: times)
+        alone[slowdown] = [study_runner.seconds_of(steps, 100) for steps in (10**4, 10**13)]
+    (short, long), (same, slowed) = alone.values()
+    assert (same, slowed) == (short, 5.0 * long)
+
+
 def test_a_runner_that_stops_leaves_its_studies_interrupted_and_another_goes_on(
     runner: Database,
 ) -> None:
