@@ -116,6 +116,9 @@ def test_json_has_the_numbers_of_every_cell_asked_for(run: Run) -> None:
     best = found["cells"][0]
     assert (best["cell_id"], best["rank"]) == (found["peak"], 1)
     assert set(best["parameters"]) == {"trigger_threshold", "rebalance_ratio"}
+    few = json.loads(run("study", "show", "1", "--json", "--cells", "30", "3")[1])
+    assert {cell["cell_id"] for cell in few["cells"]} == {3, 30}
+    assert few["cells"] == [one for one in found["cells"] if one["cell_id"] in (3, 30)]
     rejected = [cell for cell in found["cells"] if cell["status"] == "rejected"]
     assert len(rejected) == found["rejected"]
     assert all(cell["score"] is None for cell in rejected)
@@ -155,6 +158,7 @@ def test_every_cell_is_exported_in_the_format_of_the_suffix(
         (["show", "1", "--sort", "luck"], "luck"),
         (["show", "1", "--symbol", "KO"], "KO"),
         (["show", "1", "--top", "-1"], "top: -1 is negative"),
+        (["show", "1", "--cells", "3", "5000"], "there is no cell 5000"),
         (["export", "1", "cells.txt"], "end it in .csv, .xlsx, .parquet, .json"),
         (["export", "1", "no/such/folder/cells.csv"], "cannot be written"),
         (["run", "none.toml"], "none.toml cannot be read"),
