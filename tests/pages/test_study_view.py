@@ -40,7 +40,15 @@ from volbal.services.study_results import View
 from volbal.ui import study_charts, study_heatmap, study_plots
 from volbal.ui.fields import parameter_text
 from volbal.ui.study_heatmap import Shown
-from volbal.ui.study_shared import Looked, choose, counted, key_of, option_input
+from volbal.ui.study_shared import (
+    Looked,
+    choose,
+    counted,
+    key_of,
+    option_input,
+    pinned,
+    turn_pin,
+)
 
 SHORT = Setup(start=date(2013, 1, 2), end=date(2014, 6, 30))
 WIDE = StudyRequest(
@@ -508,6 +516,12 @@ def test_a_choice_makes_every_other_element_forget_its_mark(database: running.Da
     assert st.session_state["test.cell"] == 3
     assert key_of(here, "map") == before["map"]
     assert key_of(here, "table") != before["table"]
+
+
+def test_no_more_cells_stand_side_by_side_than_are_told_apart() -> None:
+    for cell in (5, 6, 7, 8, 9, 6):
+        turn_pin("test", cell)
+    assert pinned("test") == [5, 7, 8]  # no room for 9; the second 6 takes it out
 
 
 def test_a_choice_outlasts_another_label_of_it(database: running.Database) -> None:

@@ -16,6 +16,7 @@ from volbal.services.study_sides import FEWEST, MOST, CellsCompared
 from volbal.ui import components, sides, study_cell, tables
 from volbal.ui.fields import parameter_text, shown_value
 from volbal.ui.forms import remember
+from volbal.ui.log import plain
 from volbal.ui.study_shared import (
     KEY_METRICS,
     SCORES,
@@ -53,7 +54,8 @@ def draw(looked: Looked, counts: Counts, chosen: int | None) -> None:
     if results:
         _draw_curves(looked, results)
     _draw_figures(looked, found)
-    st.caption(LEGEND)
+    pooled = f" Means over {', '.join(looked.symbols)}." if len(looked.symbols) > 1 else ""
+    st.caption(f"{LEGEND}{plain(pooled)}")
     tables.downloads(
         {"Cells": study_sides.figures(found)} | _days(results),
         f"study-{looked.study_id}-cells",

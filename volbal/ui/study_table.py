@@ -11,6 +11,7 @@ from volbal.engine.metrics import METRIC
 from volbal.formatting import limit_text
 from volbal.services import study_results
 from volbal.services.study_results import Filters, Status
+from volbal.services.study_sides import MOST
 from volbal.ui import tables
 from volbal.ui.fields import shown_value
 from volbal.ui.study_shared import (
@@ -286,10 +287,14 @@ def _show(looked: Looked, rows: pd.DataFrame, columns: list[str], chosen: int | 
 
 
 def _pin_texts(looked: Looked, rows: pd.DataFrame) -> list[str | None]:
-    """What a click does with each row: an invalid cell has nothing to compare."""
-    texts = ["Remove" if cell in pinned(looked.page) else "Add" for cell in rows["cell_id"]]
-    pairs = zip(texts, rows["status"].tolist(), strict=True)
-    return [None if status == "invalid" else text for text, status in pairs]
+    """What a click does with each row; nothing to one too many, or that has no figures."""
+    cells = pinned(looked.page)
+    more = "Add" if len(cells) < MOST else None
+    pairs = zip(rows["cell_id"].tolist(), rows["status"].tolist(), strict=True)
+    return [
+        "Remove" if cell in cells else None if status == "invalid" else more
+        for cell, status in pairs
+    ]
 
 
 def _alike_text(looked: Looked) -> str:
