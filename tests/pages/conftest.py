@@ -36,9 +36,7 @@ def open_page() -> Opener:
 
     def opened(page: str, query: dict[str, str] | None = None) -> AppTest:
         app = AppTest.from_file(str(ROOT / "volbal" / "ui" / "main.py"), default_timeout=60)
-        if page != "overview":
-            app.run()
-            app.switch_page(f"../../pages/{page}.py")
+        app.switch_page(f"../../pages/{page}.py")
         for name, value in (query or {}).items():
             app.query_params[name] = value
         return app.run()
