@@ -336,19 +336,19 @@ def test_every_check_runs_and_pytest_gets_the_extra_arguments(prepared: Path, wh
     done = run(prepared, "test", "-k", "two words", env=environment(wheels))
     ran = [line for line in done.stdout.splitlines() if line.startswith("ran ")]
     assert ran == [
+        "ran pytest -rfEs -k two words",
         "ran ruff check .",
         "ran ruff format --check .",
         "ran mypy --strict volbal",
-        "ran pytest -rfEs -k two words",
     ]
 
 
 def test_a_failed_check_fails_the_command_and_is_named_last(prepared: Path, wheels: Path) -> None:
     done = run(prepared, "test", env=environment(wheels, EXIT_OF_mypy="3", EXIT_OF_pytest="5"))
-    assert done.returncode == 3
+    assert done.returncode == 5
     assert done.stdout.splitlines()[-2:] == [
-        "Failed (exit code 3): mypy --strict volbal",
         "Failed (exit code 5): pytest -rfEs",
+        "Failed (exit code 3): mypy --strict volbal",
     ]
 
 
