@@ -25,7 +25,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TIME_LIMIT = 180
+TIME_LIMIT = 600
 NO_SUCH_SERVER = "http://127.0.0.1:9/simple"
 CHECK = """import os, sys
 print("ran", os.path.basename(os.path.dirname(__file__)), *sys.argv[1:])
@@ -378,9 +378,10 @@ def test_without_a_browser_its_tests_are_skipped_aloud_or_fail_where_it_is_requi
 
 
 @pytest.fixture(scope="module")
-def app_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def app_project(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole project, with the packages of the Python that runs this test."""
-    project = make_project(tmp_path_factory.mktemp("app") / "project")
+    folder = tmp_path_factory.mktemp("app") / "project"
+    project = Path(shutil.copytree(made, folder, symlinks=True))
     for name in ("volbal", "pages", "data", ".streamlit"):
         junk = shutil.ignore_patterns("__pycache__", "volbal*.duckdb*")
         shutil.copytree(ROOT / name, project / name, ignore=junk)
