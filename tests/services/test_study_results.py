@@ -737,6 +737,32 @@ def test_a_ranking_is_computed_once_for_all_who_ask(
     assert (found, len(calls)) == ([72] * 8, 1)
 
 
+def test_a_large_study_that_runs_is_not_ranked_anew_for_every_chunk(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study_plan, "LEAST_PER_CHUNK", 12)
+    monkeypatch.setattr(study_plan, "MOST_PER_CHUNK", 12)
+    monkeypatch.setattr(study_runner, "STORE_SECONDS", 0.0)
+    monkeypatch.setattr(study_ranking, "LASTING", 1e9)
+
+    def seen_while_it_runs(large: int) -> set[int]:
+        monkeypatch.setattr(study_ranking, "LARGE", large)
+        study_id = studies.create(run.database, REQUEST, NOW).study_id
+        studies.take(run.database, study_id, Step.START, NOW)
+        seen = []
+
+        def look(completed: int, total: int) -> None:
+            study_results.prepare(run.database, study_id, View("KO")).join()
+            seen.append(study_results.counts(run.database, study_id, View("KO")).stored)
+
+        study_runner.work(run.database, study_id, workers=1, told=look)
+        assert study_results.counts(run.database, study_id, View("KO")).stored == 72
+        return set(seen) - {0}  # nothing is stored at first
+
+    assert len(seen_while_it_runs(large=1)) == 1
+    assert seen_while_it_runs(large=73) >= {24, 36, 48, 60, 72}
+
+
 def test_few_rankings_are_kept(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study_ranking, "KEPT_CELLS", 3_000)
     for weight in range(1, 8):

@@ -30,6 +30,7 @@ from volbal.services.study_ranking import (
     Ranking,
     Status,
     View,
+    prepare,
     ranked,
     request_of,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "VaultOpened",
     "View",
     "open_vault",
+    "prepare",
     "seen_before",
     "selection",
     "vault",
