@@ -143,7 +143,7 @@ def _columns() -> dict[str, Any]:
         "state": "State",
         "reason": "Reason",
         "remark": "Remark",
-        "kind": "Kind",
+        "kind": st.column_config.TextColumn("Kind", width=130),
         "on": st.column_config.DateColumn("On", format="YYYY-MM-DD"),
         "cash": number("Cash", format="%+,.2f"),
         "receivable": number("Receivable", format="%+,.2f"),
@@ -191,29 +191,33 @@ def _money(database: Database, position: Position) -> None:
     if position.balance.is_open:
         _money_forms(database, position, len(ledger))
     st.markdown("**Ledger**", help="Append-only: every balance is the sum of these lines.")
+    lines = pd.DataFrame(
+        [
+            {
+                "recorded_at": line.recorded_at,
+                "on": line.entry.on,
+                "kind": line.entry.kind.value.replace("_", " "),
+                "quantity": line.entry.quantity,
+                "price": line.entry.price,
+                "cash": line.entry.legs.cash,
+                "receivable": line.entry.legs.receivable,
+                "commission": line.entry.legs.commission,
+                "anchor": line.entry.anchor,
+            }
+            for line in reversed(ledger)
+        ]
+    )
+    moves = ["quantity", "cash", "receivable", "commission"]
+    shown = lines.astype(object)
+    shown[moves] = shown[moves].mask(shown[moves] == 0, None)
     tables.show(
-        pd.DataFrame(
-            [
-                {
-                    "recorded_at": line.recorded_at,
-                    "on": line.entry.on,
-                    "kind": line.entry.kind.value.replace("_", " "),
-                    "quantity": line.entry.quantity,
-                    "price": line.entry.price,
-                    "cash": line.entry.legs.cash,
-                    "receivable": line.entry.legs.receivable,
-                    "commission": line.entry.legs.commission,
-                    "anchor": line.entry.anchor,
-                }
-                for line in reversed(ledger)
-            ]
-        ),
+        shown,
         "ledger",
         _columns(),
         alt="Every line of the ledger, newest first",
-        name=f"ledger-{position.ticker}-{position.position_id}",
         height=_tall(len(ledger)),
     )
+    tables.downloads(lines, f"ledger-{position.ticker}-{position.position_id}", "ledger-downloads")
 
 
 class FormOutdated(VolbalError):
