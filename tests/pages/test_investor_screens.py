@@ -484,13 +484,15 @@ def test_a_link_to_a_position_that_is_not_there_is_explained(open_page) -> None:
 
 def test_what_needs_a_look_stands_above_the_cards(open_page) -> None:
     now = acting.now()
-    first, second = a_position(now=now), a_position(now=now)
+    first, second, third = (a_position(now=now) for _ in range(3))
     trading.evaluate(running.database(), second, at(97), now)
     trading.evaluate(running.database(), first, at(100), now)
+    positions.set_anchor(running.database(), third, 10**15, now)
     app = open_page("overview")
     assert f"**Trigger met:** ACME #{second}." in words(app)
+    assert f"**Unusable price:** ACME #{third}. ACME \\#{third} cannot be worked" in words(app)
     links = [one.proto.label for one in app.get("page_link")]
-    assert links == [f"**ACME #{second}**", f"**ACME #{first}**"]
+    assert links == [f"**ACME #{number}**" for number in (second, third, first)]
 
 
 @pytest.mark.parametrize(
