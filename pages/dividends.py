@@ -43,10 +43,14 @@ def figures(found: Payouts) -> None:
 
 def pay(lines: list[DividendLine]) -> str:
     with running.database().lease():
+        owed = {one.dividend_id for one in payouts.payouts(running.database()).receivable}
         for line in lines:
             income.pay(running.database(), line.dividend_id, acting.now())
-    count = "1 dividend is" if len(lines) == 1 else f"{len(lines)} dividends are"
-    return f"{count} paid: {money(payouts.total(lines))} is cash now."
+    moved = [one for one in lines if one.dividend_id in owed]
+    if not moved:
+        return "Nothing was left to record: it was paid already."
+    count = "1 dividend is" if len(moved) == 1 else f"{len(moved)} dividends are"
+    return f"{count} paid: {money(payouts.total(moved))} is cash now."
 
 
 def accrue(position_ids: list[int]) -> str:

@@ -129,10 +129,13 @@ def test_the_form_previews_and_opens_a_position_once(open_page) -> None:
     assert "**KO**: 125 shares at 40.00 and 5,000.00 in cash." in words(app)
     ladder = next(one.value for one in app.dataframe if "limit" in one.value)
     assert [round(float(limit), 2) for limit in ladder["limit"]][4:6] == [41.2, 38.8]
+    # What was typed last counts, even where the click comes before the preview.
+    app.number_input(key="opening.capital").set_value(20_000.0)
     button(app, "Open position").click().run()
     assert not app.exception
     (made,) = positions.list_positions(running.database())
-    assert (made.ticker, made.balance.quantity, made.balance.anchor) == ("KO", 125, 40)
+    assert (made.ticker, made.balance.quantity, made.balance.anchor) == ("KO", 250, 40)
+    assert "open with 250 shares and 10,000.00 in cash" in app.success[0].value
     assert app.query_params["id"] == "1"
     assert "AAPL" not in words(app)
     assert "KO #1" in words(app)
@@ -372,12 +375,14 @@ def test_settings_show_the_difference_are_saved_and_rolled_back(open_page) -> No
     changed = app.table[-1].value
     before, after = map(short_percent, (0.03, 0.05))
     assert changed.to_numpy().tolist() == [["Trigger up (sell)", before, after]]
-    app.text_input(key="setting-note").set_value("calmer").run()
+    app.text_input(key="setting-note").set_value("calmer")
+    app.number_input(key="setting.trigger_down").set_value(0.06)  # and saved before it is drawn
     button(app, "Save settings").click().run()
     assert not app.exception
     steps = settings.history(running.database(), number)
     assert [one.note for one in steps] == ["opened", "calmer"]
-    assert steps[1].configuration.policy.trigger_up == 0.05
+    policy = steps[1].configuration.policy
+    assert (policy.trigger_up, policy.trigger_down) == (0.05, 0.06)
     button(app, "Roll back to step 1").click().run()
     after = positions.find_position(running.database(), number)
     assert after.configuration.policy.trigger_up == 0.03

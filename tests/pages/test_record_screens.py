@@ -243,6 +243,9 @@ def test_a_ticked_dividend_is_paid_and_stands_in_its_month(open_page) -> None:
     # 55.234455 shares were held at the close before: 27.617228 gross, a quarter of it withheld.
     app.session_state["dividends-receivable"] = {"selection": {"rows": [0], "columns": []}}
     app.run()
+    other = open_page("dividends")  # the same in another tab
+    other.session_state["dividends-receivable"] = app.session_state["dividends-receivable"]
+    other.run()
     pay = next(button for button in app.button if button.label.startswith("Record payment of"))
     assert pay.label == "Record payment of 20.71"
     pay.click().run()
@@ -250,6 +253,8 @@ def test_a_ticked_dividend_is_paid_and_stands_in_its_month(open_page) -> None:
     assert "1 dividend is paid: 20.71 is cash now." in words(app)
     (paid,) = income.list_dividends(running.database(), 1)
     assert paid.state == "paid"
+    button(other, pay.label).click().run()
+    assert "it was paid already" in words(other)
     months = next(table.value for table in app.dataframe if "Jan" in table.value)
     assert float(months.set_index("ticker").loc["All", "Year"]) == pytest.approx(20.71, abs=0.005)
 

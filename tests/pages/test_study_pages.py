@@ -141,7 +141,8 @@ def test_a_draft_is_saved_changed_and_run(open_page) -> None:
     assert list(table(open_page("studies"))["cells"]) == [110]
     assert app.query_params == {"study": "1"}
     assert app.button(key="optimize.save").disabled
-    app.number_input(key=f"{THRESHOLD}.high").set_value(0.02).run()
+    app.number_input(key=f"{THRESHOLD}.high").set_value(0.03).run()
+    app.number_input(key=f"{THRESHOLD}.high").set_value(0.02)  # and saved before it is drawn
     app.button(key="optimize.save").click().run()
     assert known()[0].request.combinations == 22
     assert app.query_params == {"study": "1"}

@@ -214,9 +214,11 @@ def accrue(database: Database, position_id: int, now: datetime) -> list[Dividend
     with database.write() as connection:
         position = book.open_position(connection, position_id)
         today = Day(exchange_date(now), position.last_price)
-        steps = list(due(connection, position, today))
-        for step in steps:
-            position = _store(connection, position, step, now)
+        steps: list[Due] = []
+        while waiting := list(due(connection, position, today)):  # accrued ones may be paid too
+            for step in waiting:
+                position = _store(connection, position, step, now)
+            steps += waiting
         moved = dict.fromkeys(step.dividend.dividend_id for step in steps)
         per_share = net_per_share(steps, position)
         if steps:

@@ -16,7 +16,7 @@ from volbal.domain.decision import Circumstances, Decision, Reason, decide
 from volbal.domain.dividends import Dividend, DividendState
 from volbal.domain.ladder import Rung, next_rungs
 from volbal.domain.ledger import equity
-from volbal.domain.money import NO_MONEY, ZERO
+from volbal.domain.money import NO_MONEY, NO_SHARES, ZERO
 from volbal.domain.orders import OrderRecord
 from volbal.domain.performance import Performance, Valuation, performance
 from volbal.domain.policy import Policy
@@ -237,7 +237,8 @@ def _row(connection: Connection, position: Position, facts: _Facts, now: datetim
                 f"{position.ticker} #{position.position_id} cannot be worked out{at}: "
                 f"{error.reason} Look at its price, anchor and dividends."
             )
-    return _with_concerns(_bare_row(position, None, None, facts, trouble), now)
+    known = facts.valuations.get(position.position_id, ())
+    return _with_concerns(_bare_row(position, None, None, facts, trouble, known), now)
 
 
 def _row_at(
@@ -250,16 +251,35 @@ def _row_at(
 ) -> Row:
     """Raises InvalidInput where a number is more than the ledger holds."""
     number = position.position_id
-    found, decision = position, None
+    found, decision, dividend = position, None, NO_SHARES
+    valuations = facts.valuations.get(number, ())
     if quote is not None and position.balance.is_open:
         if any(_is_due(one, exchange_date(now)) for one in facts.dividends.get(number, ())):
-            found = trading.worked_off(connection, position, quote, now)
+            found, dividend = trading.worked_off(connection, position, quote, now)
         is_ordered = bool(facts.open_orders.get(number))
         circumstances = Circumstances(now, facts.orders_today.get(number, 0), is_ordered)
         decision = decide(found, quote, circumstances)
+        if decision.reason is not Reason.SUSPECT_PRICE:
+            valuations = _with_newest(valuations, quote, decision, dividend, now)
     up, down = next_rungs(found, now)
-    row = _bare_row(position, quote, decision, facts, trouble)
+    row = _bare_row(position, quote, decision, facts, trouble, valuations)
     return _with_concerns(replace(row, next_up=up, next_down=down), now)
+
+
+def _with_newest(
+    valuations: Sequence[Valuation],
+    quote: Quote,
+    decision: Decision,
+    dividend: Decimal,
+    now: datetime,
+) -> Sequence[Valuation]:
+    """What was recorded, and what the position is worth at a newer price, with the net dividend
+    per share that goes ex by it: the returns belong to the value beside them."""
+    seen_at = quote.seen_at(now)
+    if valuations and seen_at <= valuations[-1].valued_at:
+        return valuations
+    newest = Valuation(seen_at, decision.equity, price=quote.price, dividend=dividend)
+    return (*valuations, newest)
 
 
 def _bare_row(
@@ -268,9 +288,10 @@ def _bare_row(
     decision: Decision | None,
     facts: _Facts,
     trouble: str,
+    valuations: Sequence[Valuation],
 ) -> Row:
+    """valuations: what the returns are of."""
     number = position.position_id
-    valuations = facts.valuations.get(number, ())
     runs_itself = number in facts.autopilots
     waiting = facts.waiting.get(number) if runs_itself else None
     return Row(

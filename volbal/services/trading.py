@@ -89,16 +89,22 @@ class Filled:
 def preview(database: Database, position_id: int, quote: Quote, now: datetime) -> Decision:
     """What `evaluate` would decide now; nothing is recorded. Raises PositionNotFound."""
     with database.read() as connection:
-        position = worked_off(connection, book.position(connection, position_id), quote, now)
+        position, _ = worked_off(connection, book.position(connection, position_id), quote, now)
         return decide(position, quote, _circumstances(connection, position_id, now))
 
 
-def worked_off(connection: Connection, position: Position, quote: Quote, now: datetime) -> Position:
-    """The position as the rule would find it: dividends that are due by the quote's day done."""
+def worked_off(
+    connection: Connection, position: Position, quote: Quote, now: datetime
+) -> tuple[Position, Decimal]:
+    """The position as the rule would find it: dividends that are due by the quote's day done.
+
+    With the net dividend per share that goes ex by that.
+    """
     if quote.is_suspect(position.reference_price):
-        return position
-    steps = income.due(connection, position, income.Day(_day(quote, now), quote.price))
-    return replace(position, balance=reduce(fold, (one.entry for one in steps), position.balance))
+        return position, NO_SHARES
+    steps = list(income.due(connection, position, income.Day(_day(quote, now), quote.price)))
+    balance = reduce(fold, (one.entry for one in steps), position.balance)
+    return replace(position, balance=balance), income.net_per_share(steps, position)
 
 
 def evaluate(database: Database, position_id: int, quote: Quote, now: datetime) -> Evaluation:

@@ -361,7 +361,7 @@ def _end_order(
 ) -> None:
     name = f"{label}-{order.order_id}"
     with st.popover(label, icon=":material/block:", key=f"{name}-popover"):
-        reason = st.text_input(
+        st.text_input(
             "Reason",
             key=f"{name}-reason",
             help="For the log. Example: the price ran away.",
@@ -370,10 +370,11 @@ def _end_order(
             label,
             key=name,
             on_click=acting.act,
-            args=(f"{name}-{reason}", _end, database, order.order_id, end, reason),
+            args=(acting.token(name), _end, database, order.order_id, end, f"{name}-reason"),
         )
 
 
-def _end(database: Database, order_id: int, end: Callable[..., OrderRecord], reason: str) -> str:
-    done = end(database, order_id, reason=reason, now=acting.now())
+def _end(database: Database, order_id: int, end: Callable[..., OrderRecord], key: str) -> str:
+    """key: of the input that holds the reason."""
+    done = end(database, order_id, reason=st.session_state[key], now=acting.now())
     return f"Order {order_id} is {done.state.value}; the rule may propose it again."

@@ -175,7 +175,7 @@ def _preview(database: Database) -> None:
         icon=":material/add:",
         key=token,
         on_click=acting.act,
-        args=(token, _open, database, position, token, st.session_state[MADE]),
+        args=(token, _open, database, token, st.session_state[MADE]),
         help="Records the position; no order is placed.",
     )
     rungs.draw(position, f"{PAGE}-ladder")
@@ -227,8 +227,9 @@ def _draft(database: Database) -> Position:
     )
 
 
-def _open(database: Database, position: Position, token: str, made: dict[str, int]) -> str:
-    """Open what the form showed; `made` tells which number it got."""
+def _open(database: Database, token: str, made: dict[str, int]) -> str:
+    """Open what the form says, the last word typed included; `made` tells its number."""
+    position = _draft(database)
     after = positions.open_position(
         database,
         position.ticker,
@@ -239,4 +240,8 @@ def _open(database: Database, position: Position, token: str, made: dict[str, in
         now=acting.now(),
     )
     made[token] = after.position_id
-    return f"Position {after.position_id} ({after.ticker}) is open. Evaluate it at a price."
+    held = f"{share_count(after.balance.quantity)} and {money(after.balance.cash)} in cash"
+    return (
+        f"Position {after.position_id} ({after.ticker}) is open with {held}. "
+        "Evaluate it at a price."
+    )

@@ -81,9 +81,8 @@ def _fill_in(position: Position, step: int) -> None:
 
 
 def _preview(database: Database, position: Position, now: datetime, step: int) -> None:
-    names = (*policy_values(position.configuration.policy), "after_hours", "strict")
     try:
-        after = position.configuration.changed({name: recalled(PAGE, name) for name in names})
+        after = _asked(position)
     except InvalidInput as error:
         st.error(refusal(error), icon=":material/error:")
         return
@@ -99,7 +98,7 @@ def _preview(database: Database, position: Position, now: datetime, step: int) -
         for doubt in doubts(replace(position, configuration=after), at, now):
             rungs.show_doubt(doubt, f"{PAGE}-doubt", lambda fix: remember(PAGE, fix))
     if changes:
-        note = st.text_input(
+        st.text_input(
             "Note", key=f"{PAGE}-note", help="For the history. Example: calmer before earnings."
         )
         key = f"save-{position.position_id}-{step}"
@@ -109,13 +108,21 @@ def _preview(database: Database, position: Position, now: datetime, step: int) -
             type="primary",
             icon=":material/save:",
             on_click=acting.act,
-            args=(key, _save, database, position.position_id, after, note),
+            args=(key, _save, database, position),
         )
 
 
-def _save(database: Database, position_id: int, after: Configuration, note: str) -> str:
-    changes = configuration_values(after)
-    settings.configure(database, position_id, changes, by="user", note=note, now=acting.now())
+def _asked(position: Position) -> Configuration:
+    """What the inputs say. Raises InvalidInput."""
+    names = (*policy_values(position.configuration.policy), "after_hours", "strict")
+    return position.configuration.changed({name: recalled(PAGE, name) for name in names})
+
+
+def _save(database: Database, position: Position) -> str:
+    changes, note = configuration_values(_asked(position)), st.session_state[f"{PAGE}-note"]
+    settings.configure(
+        database, position.position_id, changes, by="user", note=note, now=acting.now()
+    )
     return "Saved. The next evaluation uses it; a proposal made before has to be made again."
 
 
