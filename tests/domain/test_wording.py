@@ -18,6 +18,7 @@ def test_prices_show_cents_and_further_decimals_only_where_there_are_any() -> No
     assert wording.price(Decimal("0.1234567")) == "0.123457"
     assert wording.price(Decimal("0.0000001")) == "0.0000001"
     assert wording.price(Decimal(0)) == "0.00"
+    assert wording.price(1e300) == "1e+300"
 
 
 def test_whole_shares_have_no_decimals() -> None:

@@ -344,11 +344,14 @@ def test_a_form_drawn_before_the_ledger_grew_does_nothing(open_page) -> None:
     number = a_position()
     app = open_page("position", {"id": str(number), "tab": "Money"})
     positions.deposit(running.database(), number, 100, NOW + DAY)
-    app.number_input(key="split-1-0-new").set_value(2.0)
+    app.number_input(key="split-1-0-new").set_value(1e6)
     app.number_input(key="split-1-0-old").set_value(1.0)
     button(app, "Record split").click().run()
     assert any("has grown since this form was drawn" in one.value for one in app.error)
+    button(app, "Record split").click().run()
+    assert any("more than any known split" in one.value for one in app.error)
     assert positions.find_position(running.database(), number).balance.quantity == 50
+    app.number_input(key="split-1-0-new").set_value(2.0)
     button(app, "Record split").click().run()
     assert positions.find_position(running.database(), number).balance.quantity == 100
 

@@ -9,6 +9,8 @@ MINUS = "−"
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
 SMALL = 1e-6
+LONG = 1e18
+"""More than the ledger holds: a mistyped number, told by its power of ten."""
 
 Number = float | Decimal
 
@@ -94,6 +96,8 @@ def listed(words: Sequence[str]) -> str:
 
 
 def _at_least(value: Number, fewest: int, most: int) -> str:
+    if abs(float(value)) >= LONG:
+        return _signed(value, ".6g")
     whole, _, fraction = _signed(value, f",.{most}f").partition(".")
     kept = fraction.rstrip("0").ljust(fewest, "0")
     return f"{whole}.{kept}" if kept else whole

@@ -199,14 +199,11 @@ _NAMES = re.compile(rf"\b(?:{'|'.join(_SPOKEN)})\b")
 
 def policy_sentence(policy: Policy) -> str:
     """What the policy does, in one sentence."""
-    size = {
-        "proportional": f"{value_text(policy.ratio)} × the anchor’s distance per price × equity",
-        "fixed_percentage": f"{percent(policy.ratio, 1)} of the cash or of the shares",
-        "original": f"{value_text(policy.ratio)} × the price ratio × equity",
-    }[policy.sizing]
+    sold, bought = (percent(share, 1) for share in policy.order_shares)
+    of = ("of the shares", "of the cash") if policy.sizing == "fixed_percentage" else ("of equity",)
     return (
-        f"Sells {percent(policy.trigger_up, 1)} above and buys {percent(policy.trigger_down, 1)} "
-        f"below the anchor, {size}, at most {percent(policy.max_trade_share, 0)} of equity an "
-        f"order; keeps {percent(policy.min_stock_share, 0)} to "
-        f"{percent(policy.max_stock_share, 0)} in stock."
+        f"Sells {percent(policy.trigger_up, 1)} above the anchor ({sold} {of[0]}) and buys "
+        f"{percent(policy.trigger_down, 1)} below it ({bought} {of[-1]}), at most "
+        f"{percent(policy.max_trade_share, 0)} of equity an order; keeps "
+        f"{percent(policy.min_stock_share, 0)} to {percent(policy.max_stock_share, 0)} in stock."
     )

@@ -272,6 +272,10 @@ def _money_forms(database: Database, position: Position, lines: int) -> None:
                 _number("New shares", f"{token}-new", 1.0, "Example: 4 in a split of 4 for 1.")
             with right:
                 _number("For old shares", f"{token}-old", 1.0, "Example: 1 in a split of 4 for 1.")
+            asked = [st.session_state.get(f"{token}-{name}") for name in ("new", "old")]
+            if None not in asked:
+                doubted = sanity.odd_split(*asked)
+                acting.confirm(token, asked[0], doubted, "shares of a company close to its end")
             _submit("Record split", token, _split, *about)
 
 
@@ -336,6 +340,7 @@ def _adjust(token: str, database: Database, position_id: int) -> str:
 def _split(token: str, database: Database, position_id: int) -> str:
     new = acting.given("new_shares", f"{token}-new")
     old = acting.given("old_shares", f"{token}-old")
+    acting.require_confirmed("new_shares", token, new, sanity.odd_split(new, old))
     after = positions.split(database, position_id, new, old, acting.now())
     return f"{share_count(after.balance.quantity)} now."
 
