@@ -107,8 +107,9 @@ def draw_upcoming(lines: list[DividendLine]) -> None:
     late = [line for line in lines if line.ex_on <= exchange_date(acting.now())]
     if late:
         due = sorted({line.position_id for line in late})
+        it_is = "It is" if len(late) == 1 else "They are"
         st.warning(
-            f"{len(late):,} of them went ex already. They are worked off when their position is "
+            f"{len(late):,} of them went ex already. {it_is} worked off when the position is "
             "next evaluated, or now.",
             icon=":material/event_busy:",
         )

@@ -55,7 +55,7 @@ def add(database: Database, now: datetime, progress: Progress | None = None) -> 
     for number, cell in enumerate(CELLS):
         position_id = _opened(database, cell)
         bars = autopilot.missed(database, position_id, now)
-        with database.write() as connection:  # one for all: a hundred would take twice as long
+        with database.write() as connection:  # a hundred of them would take much longer
             for done, bar in enumerate(bars, 1):
                 autopilot.live_through(connection, position_id, bar)
                 if progress is not None:

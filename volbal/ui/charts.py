@@ -459,15 +459,14 @@ def answer_chart(frame: pd.DataFrame, kind: str, x: str, y: str, by: str | None)
     measured = shown["x"].dtype.kind in "fM" and kind != "Bar"
     across = alt.X("x", title=x) if measured else alt.X("x:N", title=x, sort=None)
     if measured and shown["x"].dtype.kind == "M":
-        across = across.axis(format=_moment_format(shown["x"].max() - shown["x"].min()))
+        across = across.axis(format=_moment_format(shown["x"].dropna()))
     marks = {
         "Line": alt.Chart(shown).mark_line(point=len(shown) <= 60),
         "Bar": alt.Chart(shown).mark_bar(),
         "Scatter": alt.Chart(shown).mark_circle(size=60, opacity=0.7),
     }
     if kind == "Bar" and shown["x"].dtype.kind == "M":
-        is_daily = bool((shown["x"].dropna().dt.normalize() == shown["x"].dropna()).all())
-        unit = "yearmonthdate" if is_daily else "yearmonthdatehoursminutes"
+        unit = "yearmonthdate" if _are_days(shown["x"].dropna()) else "yearmonthdatehoursminutes"
         across = alt.X(f"{unit}(x):O", title=x)
     hints = [alt.Tooltip(short, title=name) for name, short in names.items()]
     encoding: dict[str, Any] = {"x": across, "y": alt.Y("y:Q", title=y), "tooltip": hints}
@@ -477,11 +476,17 @@ def answer_chart(frame: pd.DataFrame, kind: str, x: str, y: str, by: str | None)
     return drawn
 
 
-def _moment_format(reach: pd.Timedelta) -> Any:
-    """How moments are written along an axis of this length; Vega's own way names no short year."""
+def _moment_format(moments: pd.Series) -> Any:
+    """How they are written along an axis: Vega's own way names no year of a short one."""
+    reach = moments.max() - moments.min()
     if reach > pd.Timedelta(days=400):
         return alt.Undefined
-    return "%-d %b %Y" if reach > pd.Timedelta(days=6) else "%-d %b %Y, %H:%M"
+    in_days = reach > pd.Timedelta(days=6) or _are_days(moments)
+    return "%-d %b %Y" if in_days else "%-d %b %Y, %H:%M"
+
+
+def _are_days(moments: pd.Series) -> bool:
+    return bool((moments.dt.normalize() == moments).all())
 
 
 def comparison_chart(
