@@ -111,9 +111,9 @@ def inputs(page: str, database: Database) -> Asked:
         asked = request(page)
         return Asked(asked, _estimate(database, asked))
     except VolbalError as error:
-        place = beside.get(error.field) if isinstance(error, InvalidInput) else None
-        if place is not None and (asked or error.field in RUN_NAMES):  # others are told already
-            place.markdown(_refused(error))
+        field = error.field if isinstance(error, InvalidInput) else ""
+        if field in beside and (asked or field in RUN_NAMES):  # others are told already
+            beside[field].markdown(_refused(error))
         return Asked(asked, problem=refusal(error))
 
 
