@@ -16,8 +16,8 @@ Source = pd.DataFrame | exports.Tables | Callable[[], pd.DataFrame]
 MANY = 10
 """Rows beyond which a table scrolls."""
 
-ROW_PIXELS, BAR_PIXELS = 35, 14
-"""As Streamlit draws them."""
+ROW_PIXELS, BAR_PIXELS = 33, 14
+"""As they are drawn with the font size of `.streamlit`."""
 
 LONG_ROWS = 50_000
 XLSX_ROWS_A_SECOND = 5_000
