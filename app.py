@@ -20,7 +20,7 @@ from volbal import access, api
 from volbal.config import api_token
 from volbal.errors import VolbalError
 from volbal.services import running, study_life
-from volbal.ui import fault
+from volbal.ui import document, fault
 
 LOG = logging.getLogger("volbal")
 
@@ -105,6 +105,7 @@ ui = st.App(
     Path(__file__).parent / "volbal" / "ui" / "main.py",
     lifespan=lifespan,
     on_script_error=fault.show,
+    routes=document.routes(),
 )
 # FastAPI's own /docs fetches its scripts from elsewhere and is blank offline.
 app = FastAPI(title="volbal", lifespan=ui.lifespan(), docs_url=None, redoc_url=None)
