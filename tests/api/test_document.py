@@ -41,6 +41,6 @@ def test_what_a_page_waits_for_is_called_so_by_streamlit(
 ) -> None:
     head = opened(portal, "/").text
     names = {*re.findall(r"data-testid=(\w+)", head), "data-test-script-state", "notRunning"}
-    assert len(names) == 9
+    assert len(names) == 10
     scripts = "".join(path.read_text("utf-8") for path in STATIC.glob("static/js/[A-Zi]*.js"))
     assert {name for name in names if name not in scripts} == set()
