@@ -4,6 +4,7 @@
 parent, so that the API owns its paths; everything else goes to the screens.
 """
 
+import gc
 import logging
 import sys
 import threading
@@ -55,6 +56,10 @@ def warm_up() -> None:
         # Once for its imports and caches: calendars, bundled prices, the file's pages.
         overview.overview(running.database(), datetime.now(UTC))
         kernel.warm_up()
+        # Streamlit collects garbage after every run of a page, and everything waits for it: what
+        # stays for ever, the modules above all, need not be looked through each time.
+        gc.collect()
+        gc.freeze()
     except VolbalError:
         pass  # `open_records` has reported it
     except Exception:
