@@ -411,22 +411,31 @@ def launch(arguments):
 
 
 def test(pytest_arguments):
-    """Set up with the test tools, run every check and the tests; 0 only if all are clean."""
+    """Set up with the test tools, run the tests and every check; 0 only if all are clean.
+
+    The checks run while the tests do, and what they say follows.
+    """
     with take_lock():
         prepare(TESTS)
+    tests = ["pytest", "-rfEs"] + pytest_arguments  # -rs says what was skipped
+    say("--- " + " ".join(tests))
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    running = [(tests, start([PYTHON, "-m"] + tests))]
+    running += [(check, start([PYTHON, "-m"] + check, **pipes)) for check in CHECKS]
     failed = []
-    for check in CHECKS + [["pytest", "-rfEs"] + pytest_arguments]:  # -rs says what was skipped
-        say("--- " + " ".join(check))
-        process = start([PYTHON, "-m"] + check)
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
+    try:
+        for command, process in running:
+            said, _ = process.communicate()
+            if said is not None:
+                say("--- {}\n{}".format(" ".join(command), said.decode("utf-8", "replace").strip()))
+            if process.returncode:
+                failed.append((process.returncode, command))
+    except KeyboardInterrupt:
+        for _, process in running:
             stop(process)
-            raise
-        if code:
-            failed.append((code, check))
-    for code, check in failed:
-        say("Failed (exit code {}): {}".format(code, " ".join(check)))
+        raise
+    for code, command in failed:
+        say("Failed (exit code {}): {}".format(code, " ".join(command)))
     return failed[0][0] if failed else 0
 
 

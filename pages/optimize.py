@@ -122,12 +122,14 @@ def draw(database: Database) -> None:
     if study is None:
         study_list.recent(database)
     elif study.state is StudyState.DRAFT:
-        study_run.watch(PAGE, database, study)
+        study_run.watch(PAGE, database, study, View())
         study_list.recent(database)
     else:
         heading(study)
-        study_run.watch(PAGE, database, study)
+        standing = st.container()
         view = view_of(study, asked)
+        with standing:
+            study_run.watch(PAGE, database, study, view)
         with study_run.timed(PAGE):
             study_view.draw(database, study, view, PAGE)
     if asked.request is not None:

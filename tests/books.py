@@ -13,6 +13,7 @@ from volbal.market.sessions import quote
 from volbal.services import positions, trading
 from volbal.services.trading import Evaluation, Filled
 from volbal.storage.database import Database
+from volbal.storage.records import studies as study_rows
 
 NOW = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)  # a Monday, 10:00 in New York
 DAY = timedelta(days=1)
@@ -44,6 +45,12 @@ def opened(path: Path) -> Iterator[Database]:
             yield database
     finally:
         database.close()
+
+
+def tried(database: Database, symbol: str) -> int:
+    """Cells ever simulated on `symbol` by any study."""
+    with database.read() as connection:
+        return study_rows.trials(connection).get(symbol, 0)
 
 
 def a_cell(database: Database, **changes: Any) -> Position:

@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ STANDARD_ONLY = {
 }  # fmt: skip
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Dotted names of everything `path` imports, wherever in the file it stands."""
     names: set[str] = set()

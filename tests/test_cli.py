@@ -1,19 +1,44 @@
-"""The command line as a user runs it: real processes, real prices, real files."""
+"""The command line over real prices and files; some commands as a user runs them, as processes."""
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from volbal.cli import main
+
 ROOT = Path(__file__).parents[1]
 GOLDEN = [100, 100, 96, 96, 100, 104, 100, 97, 97]
 
 
-def volbal(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+Done = subprocess.CompletedProcess[str]
+Volbal = Callable[..., Done]
+
+
+@pytest.fixture
+def volbal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Volbal:
+    """The command `python -m volbal`, run within this process: starting one takes a second."""
+    monkeypatch.setenv("VOLBAL_DB", str(tmp_path / "records.duckdb"))
+
+    def ran(*arguments: str) -> Done:
+        try:
+            code = main(arguments)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
+
+    return ran
+
+
+def process(*arguments: str, **environment: str) -> Done:
     return subprocess.run(
         [sys.executable, "-m", "volbal", *arguments],
         cwd=ROOT,
@@ -35,7 +60,9 @@ def golden_file(folder: Path, suffix: str = ".csv") -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_simulate_prints_the_golden_run_of_a_file_as_json(tmp_path: Path, suffix: str) -> None:
+def test_simulate_prints_the_golden_run_of_a_file_as_json(
+    tmp_path: Path, suffix: str, volbal: Volbal
+) -> None:
     done = volbal("simulate", "GOLD", "--prices", str(golden_file(tmp_path, suffix)), "--json")
     assert done.returncode == 0, done.stderr
     run = json.loads(done.stdout)
@@ -62,7 +89,7 @@ def test_simulate_prints_the_golden_run_of_a_file_as_json(tmp_path: Path, suffix
     assert set(run["benchmarks"]) == {"buy_and_hold", "start_mix", "exposure_matched"}
 
 
-def test_limit_ticks_fill_at_the_levels_within_a_bar(tmp_path: Path) -> None:
+def test_limit_ticks_fill_at_the_levels_within_a_bar(tmp_path: Path, volbal: Volbal) -> None:
     path = tmp_path / "bars.csv"
     path.write_text(
         "Date,Open,High,Low,Close\n2024-01-02,100,103,97,102\n2025-01-02,102,102,102,102\n"
@@ -79,7 +106,9 @@ def test_limit_ticks_fill_at_the_levels_within_a_bar(tmp_path: Path) -> None:
     assert any("nobody knows which" in sentence for sentence in run["assumptions"])
 
 
-def test_limit_ticks_on_a_file_of_closes_are_refused_with_the_reason(tmp_path: Path) -> None:
+def test_limit_ticks_on_a_file_of_closes_are_refused_with_the_reason(
+    tmp_path: Path, volbal: Volbal
+) -> None:
     done = volbal(
         "simulate", "GOLD", "--prices", str(golden_file(tmp_path)), "--ticks", "limit"
     )  # fmt: skip
@@ -88,7 +117,7 @@ def test_limit_ticks_on_a_file_of_closes_are_refused_with_the_reason(tmp_path: P
     assert done.stdout == ""
 
 
-def test_undefined_metrics_are_null_with_a_reason(tmp_path: Path) -> None:
+def test_undefined_metrics_are_null_with_a_reason(tmp_path: Path, volbal: Volbal) -> None:
     path = tmp_path / "flat.csv"
     path.write_text("Date,Close\n2024-01-01,100\n2024-01-02,100\n2024-01-03,100\n")
     run = json.loads(volbal("simulate", "FLAT", "--prices", str(path), "--json").stdout)
@@ -98,7 +127,9 @@ def test_undefined_metrics_are_null_with_a_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".json", ".toml"])
-def test_policy_comes_from_a_file_and_set_goes_over_it(tmp_path: Path, suffix: str) -> None:
+def test_policy_comes_from_a_file_and_set_goes_over_it(
+    tmp_path: Path, suffix: str, volbal: Volbal
+) -> None:
     policy = tmp_path / f"policy{suffix}"
     text = {".json": '{"trigger_threshold": 0.5}', ".toml": "trigger_threshold = 0.5"}[suffix]
     policy.write_text(text)
@@ -109,7 +140,7 @@ def test_policy_comes_from_a_file_and_set_goes_over_it(tmp_path: Path, suffix: s
     assert len(json.loads(changed.stdout)["fills"]) == 5
 
 
-def test_fixed_percentage_takes_its_own_default_ratio(tmp_path: Path) -> None:
+def test_fixed_percentage_takes_its_own_default_ratio(tmp_path: Path, volbal: Volbal) -> None:
     prices = str(golden_file(tmp_path))
     done = volbal(
         "simulate", "GOLD", "--prices", prices, "--json", "--set", "sizing=fixed_percentage"
@@ -118,7 +149,7 @@ def test_fixed_percentage_takes_its_own_default_ratio(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["fills"][0]["quantity"] == pytest.approx(500 / 96)
 
 
-def test_a_start_without_a_session_moves_inwards_and_says_so() -> None:
+def test_a_start_without_a_session_moves_inwards_and_says_so(volbal: Volbal) -> None:
     run = json.loads(
         volbal("simulate", "AMZN", "--start", "2013-01-01", "--end", "2013-03-29", "--json").stdout
     )
@@ -160,7 +191,7 @@ def test_a_start_without_a_session_moves_inwards_and_says_so() -> None:
     ],
 )
 def test_bad_input_ends_with_code_2_and_one_clear_line(
-    arguments: list[str], words: list[str]
+    arguments: list[str], words: list[str], volbal: Volbal
 ) -> None:
     done = volbal(*arguments)
     assert done.returncode == 2, done.stdout
@@ -176,11 +207,11 @@ def test_optimize_finds_the_same_best_cell_in_table_csv_and_json(tmp_path: Path)
         "--param", "trigger_threshold=0.01:0.10:0.01", "--param", "rebalance_ratio=0.5:3:0.25",
         "--metric", "sharpe_ratio",
     )  # fmt: skip
-    table = volbal(*arguments, "--csv", str(out))
+    table = process(*arguments, "--csv", str(out))
     assert table.returncode == 0, table.stderr
     assert "110 of 110 cells" in table.stderr
     cells = pd.read_csv(out)
-    best = json.loads(volbal(*arguments, "--json").stdout)["best"]
+    best = json.loads(process(*arguments, "--json").stdout)["best"]
     top = cells.loc[cells["sharpe_ratio"].idxmax()]
     assert len(cells) == 110
     assert best["parameters"] == {
@@ -189,9 +220,10 @@ def test_optimize_finds_the_same_best_cell_in_table_csv_and_json(tmp_path: Path)
     }
     assert best["metrics"]["sharpe_ratio"] == top["sharpe_ratio"]
     assert f"Best Sharpe ratio: {top['sharpe_ratio']:.3f} at" in table.stdout
+    assert "Nothing is recorded: these cells are not among those ever tried on AAPL" in table.stdout
 
 
-def test_a_metric_that_is_good_when_low_is_minimised() -> None:
+def test_a_metric_that_is_good_when_low_is_minimised(volbal: Volbal) -> None:
     done = volbal(
         "optimize", "KO", "--param", "trigger_threshold=0.01,0.1", "--metric", "volatility",
         "--json",
@@ -201,7 +233,7 @@ def test_a_metric_that_is_good_when_low_is_minimised() -> None:
     assert result["best"]["metrics"]["volatility"] == lowest
 
 
-def test_cell_of_an_optimization_equals_its_simulation() -> None:
+def test_cell_of_an_optimization_equals_its_simulation(volbal: Volbal) -> None:
     swept = volbal(
         "optimize", "IBM", "--param", "sizing=proportional,original",
         "--param", "auto_rebalance=true,false", "--json",
@@ -220,7 +252,9 @@ def test_cell_of_an_optimization_equals_its_simulation() -> None:
             assert value == pytest.approx(expected, rel=1e-12, abs=1e-12), name
 
 
-def test_a_csv_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_csv_that_cannot_be_written_is_said_and_leaves_nothing(
+    tmp_path: Path, volbal: Volbal
+) -> None:
     target = tmp_path / "missing" / "out.csv"
     done = volbal("optimize", "KO", "--param", "trigger_up=0.01,0.1", "--csv", str(target))
     assert done.returncode == 2
@@ -228,22 +262,23 @@ def test_a_csv_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_records_are_made_verified_queried_backed_up_and_restored(tmp_path: Path) -> None:
-    database = str(tmp_path / "records.duckdb")
-    verified = volbal("verify", VOLBAL_DB=database)
+def test_records_are_made_verified_queried_backed_up_and_restored(
+    tmp_path: Path, volbal: Volbal
+) -> None:
+    database = tmp_path / "records.duckdb"
+    verified = process("verify", VOLBAL_DB=str(database))
     assert (verified.returncode, verified.stderr) == (0, "")
-    counted = volbal("sql", "select count(*) as positions from v_positions", VOLBAL_DB=database)
+    counted = volbal("sql", "select count(*) as positions from v_positions")
     assert counted.stdout.split()[:3] == ["positions", "---------", "0"]
-    made = volbal("backup", VOLBAL_DB=database).stdout.strip().removeprefix("Backup: ")
-    assert Path(made).name in volbal("restore", VOLBAL_DB=database).stdout
-    restored = volbal("restore", Path(made).name, VOLBAL_DB=database)
+    made = volbal("backup").stdout.strip().removeprefix("Backup: ")
+    assert Path(made).name in volbal("restore").stdout
+    restored = volbal("restore", Path(made).name)
     assert restored.returncode == 0, restored.stderr
-    assert volbal("verify", VOLBAL_DB=database).returncode == 0
+    assert volbal("verify").returncode == 0
 
 
-def test_sql_that_writes_is_refused_in_one_line(tmp_path: Path) -> None:
-    database = str(tmp_path / "records.duckdb")
-    done = volbal("sql", "delete from positions", VOLBAL_DB=database)
+def test_sql_that_writes_is_refused_in_one_line(tmp_path: Path, volbal: Volbal) -> None:
+    done = volbal("sql", "delete from positions")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "DELETE" in done.stderr
@@ -252,7 +287,7 @@ def test_sql_that_writes_is_refused_in_one_line(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
     database = tmp_path / "records.duckdb"
     database.write_bytes(b"no database" * 1000)
-    done = volbal("verify", VOLBAL_DB=str(database))
+    done = process("verify", VOLBAL_DB=str(database))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "records.duckdb" in done.stderr

@@ -84,6 +84,7 @@ def test_a_study_runs_from_a_file_and_prints_its_best_cells(
     assert header.split()[:3] == ["Cell", "trigger_threshold", "rebalance_ratio"]
     assert sum(" feasible " in line for line in lines) == 10
     assert "No vault: every cell has seen the whole range." in lines
+    assert any(line.startswith("105 cells have ever been tried on AAPL, by") for line in lines)
 
 
 def test_a_study_is_listed_and_shown(run: Run) -> None:
@@ -111,9 +112,13 @@ def test_json_has_the_numbers_of_every_cell_asked_for(run: Run) -> None:
     standing = ("invalid", "feasible", "unranked", "rejected")
     assert sum(found[name] for name in standing) == found["combinations"] == found["computed"]
     assert len(found["cells"]) == 105
+    assert found["trials"] == {"AAPL": 105, "MSFT": 105}
     best = found["cells"][0]
     assert (best["cell_id"], best["rank"]) == (found["peak"], 1)
     assert set(best["parameters"]) == {"trigger_threshold", "rebalance_ratio"}
+    few = json.loads(run("study", "show", "1", "--json", "--cells", "30", "3")[1])
+    assert {cell["cell_id"] for cell in few["cells"]} == {3, 30}
+    assert few["cells"] == [one for one in found["cells"] if one["cell_id"] in (3, 30)]
     rejected = [cell for cell in found["cells"] if cell["status"] == "rejected"]
     assert len(rejected) == found["rejected"]
     assert all(cell["score"] is None for cell in rejected)
@@ -148,11 +153,12 @@ def test_every_cell_is_exported_in_the_format_of_the_suffix(
     ("words", "problem"),
     [
         (["show", "7"], "There is no study 7"),
-        (["resume", "1"], "Study 1 is completed; there is no resume"),
-        (["cancel", "1"], "Study 1 is completed; there is no cancel"),
+        (["resume", "1"], "Study 1 is completed: there is nothing to resume. Look at"),
+        (["cancel", "1"], "completed: there is nothing to cancel. Look at its results, or dup"),
         (["show", "1", "--sort", "luck"], "luck"),
         (["show", "1", "--symbol", "KO"], "KO"),
         (["show", "1", "--top", "-1"], "top: -1 is negative"),
+        (["show", "1", "--cells", "3", "5000"], "there is no cell 5000"),
         (["export", "1", "cells.txt"], "end it in .csv, .xlsx, .parquet, .json"),
         (["export", "1", "no/such/folder/cells.csv"], "cannot be written"),
         (["run", "none.toml"], "none.toml cannot be read"),

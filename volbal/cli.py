@@ -169,6 +169,9 @@ def _add_studies(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "--sort", default="plateau", metavar="COLUMN", help="a metric, score, … (plateau)"
     )
     shown.add_argument("--top", type=int, default=10, help="cells shown (10)")
+    shown.add_argument(
+        "--cells", type=int, nargs="+", default=(), metavar="CELL", help="these instead of the best"
+    )
     shown.add_argument("--json", action="store_true", help="print it as JSON")
     shown.set_defaults(run=_study_show)
 
@@ -372,7 +375,7 @@ def _print_study(report: study_commands.Report) -> int:
 
 def _study_show(options: argparse.Namespace) -> int:
     settings = Settings.from_environment()
-    shown = study_commands.Shown(options.symbol, options.sort, options.top)
+    shown = study_commands.Shown(options.symbol, options.sort, options.top, tuple(options.cells))
     if options.json:
         found = study_commands.as_json(settings, options.study, shown)
         print(json.dumps(found, allow_nan=False))
@@ -588,6 +591,8 @@ def _optimization_text(result: Optimization, metric: str, best: int, top: int) -
             *_table([header, *rows]),
             "",
             "The best of many cells is partly luck: the ranking is over one history, unsplit.",
+            f"Nothing is recorded: these cells are not among those ever tried on {history.symbol} "
+            "that studies count; python -m volbal study run counts and keeps its cells.",
         ]
     )
 

@@ -350,6 +350,7 @@ def test_progress_ends_at_one_hundred_percent_with_the_invalid_counted(ask: Aske
     assert [seen[f"{name}_combinations"] for name in counts] == [9, 9, 0, 0, 3]
     assert seen["progress_percentage"] == 100
     assert seen["started_at"] <= seen["completed_at"]
+    assert seen["trials"] == studies.get(database(), config_id).trials
     assert seen["eta_seconds"] is None
     rows = ask("GET", f"{CONFIGS}/{config_id}/results?feasible=false").json()
     invalid = [row for row in rows if row["status"] == "invalid"]

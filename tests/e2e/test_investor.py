@@ -1,7 +1,7 @@
 """The investor's whole way in a real Chromium: open, evaluate, approve, fill, dividend, export.
 
-At two sizes, light and dark. Whatever is clicked twice, reloaded, gone back to or open in another
-tab, there is one order and every fill is recorded once.
+At two sizes, each step light and dark. Whatever is clicked twice, reloaded, gone back to or open
+in another tab, there is one order and every fill is recorded once.
 """
 
 import csv
@@ -21,7 +21,6 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from volbal.services import positions
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
-LOOKS = [(size, dark) for size in SIZES for dark in (False, True)]
 MONTH = timedelta(days=30)
 
 
@@ -30,7 +29,7 @@ def book_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """volbal over records with one position opened a month ago, which is owed dividends."""
     records = tmp_path_factory.mktemp("investor") / "volbal.duckdb"
     with opened(records) as database:
-        for _ in LOOKS:
+        for _ in SIZES:
             positions.open_position(
                 database,
                 "KO",
@@ -49,9 +48,11 @@ def made() -> set[str]:
     return set()
 
 
-def shot(page: Page, name: str, look: tuple[str, bool]) -> None:
-    size, dark = look
-    picture(page, f"investor-{name}-{size}-{'dark' if dark else 'light'}")
+def shot(page: Page, name: str, size: str) -> None:
+    """In both themes; it is light again afterwards."""
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        picture(page, f"investor-{name}-{size}-{scheme}")
 
 
 def said(page: Page, sentence: str | re.Pattern[str]) -> None:
@@ -76,24 +77,21 @@ def impatiently(there: Locator) -> None:
     )
 
 
-Look = tuple[str, bool]
-
-
-@pytest.mark.parametrize("look", LOOKS, ids=str)
+@pytest.mark.parametrize("size", SIZES)
 def test_the_whole_way_from_a_first_position_to_an_export(
-    windows: dict[bool, BrowserContext], book_url: str, made: set[str], look: Look
+    windows: dict[bool, BrowserContext], book_url: str, made: set[str], size: str
 ) -> None:
-    width, height = SIZES[look[0]]
-    page = windows[look[1]].new_page()
+    width, height = SIZES[size]
+    page = windows[False].new_page()
     page.set_viewport_size({"width": width, "height": height})
-    number = open_position(page, book_url, look)
+    number = open_position(page, book_url, size)
     made.add(str(number))
-    approve_once(page, windows[look[1]].new_page(), look)
-    fill_in_two_parts(page, look)
-    look_back(page, look)
-    dividend(page, book_url, LOOKS.index(look) + 1)
-    shot(page, "7-dividend", look)
-    rows = exported(page, book_url, everything=look == LOOKS[0])
+    approve_once(page, windows[False].new_page(), size)
+    fill_in_two_parts(page, size)
+    look_back(page, size)
+    dividend(page, book_url, list(SIZES).index(size) + 1)
+    shot(page, "7-dividend", size)
+    rows = exported(page, book_url, everything=size == "desktop")
     assert {row["position_id"] for row in rows if row["ticker"] == "AAPL"} == made
     types = [row["type"] for row in rows if row["position_id"] == str(number)]
     assert {kind: types.count(kind) for kind in ("opened", "evaluation", "submission", "fill")} == {
@@ -102,14 +100,14 @@ def test_the_whole_way_from_a_first_position_to_an_export(
         "submission": 1,
         "fill": 2,
     }
-    shot(page, "8-timeline", look)
+    shot(page, "8-timeline", size)
     page.goto(book_url)
     said(page, "Positions")
-    shot(page, "9-overview", look)
+    shot(page, "9-overview", size)
     page.close()
 
 
-def open_position(page: Page, url: str, look: Look) -> int:
+def open_position(page: Page, url: str, size: str) -> int:
     """By the short form, with a double click; returns the number of the one position made."""
     page.goto(f"{url}/position?id=new")
     drawn_to_its_end(page)
@@ -122,7 +120,7 @@ def open_position(page: Page, url: str, look: Look) -> int:
     price.fill("100")
     price.press("Enter")
     said(page, "50 shares at 100.00")
-    shot(page, "1-new", look)
+    shot(page, "1-new", size)
     impatiently(button(page, "Open position"))
     said(page, re.compile(r"Position \d+ \(AAPL\) is open"))
     expect(page).to_have_url(re.compile(r"id=\d+"))
@@ -132,14 +130,14 @@ def open_position(page: Page, url: str, look: Look) -> int:
     return int(found[1])
 
 
-def approve_once(page: Page, other: Page, look: Look) -> None:
+def approve_once(page: Page, other: Page, size: str) -> None:
     """A double click, a reload and a second tab: one order."""
     price = page.get_by_role("spinbutton", name="Price", exact=True)
     price.fill("97")
     impatiently(button(page, "Evaluate"))
     # 50 shares and 5,000 at 97: 3/97 · 1.6667 · 9,850 / 97.
     said(page, re.compile(r"BUY 5\.234455 shares at 97\.00 for 507\.74"))
-    shot(page, "2-evaluated", look)
+    shot(page, "2-evaluated", size)
     other.goto(page.url)
     said(other, re.compile("Approve: BUY"))
     button(page, "Approve").dblclick()
@@ -150,10 +148,10 @@ def approve_once(page: Page, other: Page, look: Look) -> None:
     page.reload()
     said(page, re.compile(r"Order \d+: BUY 5\.234455"))
     expect(button(page, "Approve")).to_have_count(0)
-    shot(page, "3-order", look)
+    shot(page, "3-order", size)
 
 
-def fill_in_two_parts(page: Page, look: Look) -> None:
+def fill_in_two_parts(page: Page, size: str) -> None:
     """A part with a double click, then the rest."""
     price = page.get_by_role("spinbutton", name="Fill price")
     price.fill("96.9")
@@ -161,14 +159,14 @@ def fill_in_two_parts(page: Page, look: Look) -> None:
     impatiently(button(page, "Record fill"))
     said(page, "2 filled, 3.234455 left")
     expect(price).to_have_value("97")
-    shot(page, "4-partly", look)
+    shot(page, "4-partly", size)
     price.fill("96.8")
     page.wait_for_timeout(500)  # sooner it would be taken for the end of a double click
     press(button(page, "Record fill"))
     said(page, re.compile("it is filled"))
 
 
-def look_back(page: Page, look: Look) -> None:
+def look_back(page: Page, size: str) -> None:
     """Back and forward approve nothing again; the tabs show what was done."""
     page.go_back()
     page.go_forward()
@@ -176,11 +174,11 @@ def look_back(page: Page, look: Look) -> None:
     expect(button(page, "Approve")).to_have_count(0)
     press(page.get_by_role("tab", name="Orders"))
     seen(page.get_by_text("Fills", exact=True))
-    shot(page, "5-filled", look)
+    shot(page, "5-filled", size)
     press(page.get_by_role("tab", name="Chart"))
     expect(page.get_by_test_id("stEChartsChart").locator("canvas").first).to_be_attached()
     expect(page).to_have_url(re.compile("tab=Chart"))
-    shot(page, "6-chart", look)
+    shot(page, "6-chart", size)
 
 
 def dividend(page: Page, url: str, position_id: int) -> None:

@@ -3,13 +3,12 @@
 import re
 
 import pytest
-from conftest import drawn_to_its_end, picture, place_of, press, seen
+from conftest import SCHEMES, drawn_to_its_end, picture, place_of, press, seen
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from volbal.formatting import percent
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
-LOOKS = [(size, dark) for size in SIZES for dark in (False, True)]
 
 
 def cell(page: Page, threshold: str, ratio: str) -> Locator:
@@ -52,40 +51,42 @@ def example(windows: dict[bool, BrowserContext], server_url: str) -> str:
     return path
 
 
-def assert_fits(page: Page, look: str, width: int, dark: bool) -> None:
+def assert_fits(page: Page, look: str, size: str, dark: bool) -> None:
     """Nothing is wider than the window; leaves pictures of it and of all of it."""
+    width, height = SIZES[size]
     picture(page, look)
     block = page.get_by_test_id("stMainBlockContainer")
     page.set_viewport_size({"width": width, "height": block.evaluate("e => e.scrollHeight") + 90})
     picture(page, f"{look}-whole")
     background = "rgb(14, 20, 32)" if dark else "rgb(255, 255, 255)"
     expect(page.get_by_test_id("stApp")).to_have_css("background-color", background)
+    page.set_viewport_size({"width": width, "height": height})
 
 
-@pytest.mark.parametrize(("size", "dark"), LOOKS)
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", ["simulate", "optimize"])
 def test_the_example_fits_the_screen_in_both_themes(
-    visit, example: str, name: str, size: str, dark: bool
+    visit, example: str, name: str, size: str
 ) -> None:
-    width, height = SIZES[size]
-    page = visit(example if name == "optimize" else f"/{name}", width, height, dark)
-    wait_until_drawn(page)
-    assert_fits(page, f"{name}-{size}-{'dark' if dark else 'light'}", width, dark)
+    page = visit(example if name == "optimize" else f"/{name}", *SIZES[size])
+    for dark, scheme in SCHEMES.items():
+        page.emulate_media(color_scheme=scheme)
+        wait_until_drawn(page)
+        assert_fits(page, f"{name}-{size}-{scheme}", size, dark)
 
 
-@pytest.mark.parametrize(("size", "dark"), [LOOKS[0], LOOKS[-1]])
+@pytest.mark.parametrize(("size", "dark"), [("desktop", False), ("phone", True)])
 def test_the_form_and_the_list_of_studies_fit_the_screen(
     visit, example: str, size: str, dark: bool
 ) -> None:
-    width, height = SIZES[size]
-    page = visit("/optimize", width, height, dark)
+    page = visit("/optimize", *SIZES[size], dark)
     seen(page.get_by_text("110 combinations = 10 × 11"))
     wait_until_drawn(page)
-    assert_fits(page, f"optimize-form-{size}", width, dark)
-    page = visit("/studies?ids=1", width, height, dark)
+    assert_fits(page, f"optimize-form-{size}", size, dark)
+    page.goto(page.url.partition("/optimize")[0] + "/studies?ids=1")
     seen(page.get_by_role("button", name="Duplicate"))
     wait_until_drawn(page)
-    assert_fits(page, f"studies-{size}", width, dark)
+    assert_fits(page, f"studies-{size}", size, dark)
 
 
 def test_clicking_a_cell_shows_its_simulation_and_the_url_keeps_it(visit, example: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 from books import NOW, opened
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from volbal.services import running, sample, study_runner
@@ -15,6 +16,16 @@ from volbal.ui import acting
 ROOT = Path(__file__).parents[2]
 
 Opener = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed_components_are_looked_for_once() -> Iterator[None]:
+    """Every AppTest would read what all installed packages say of themselves, longer than a page
+    takes."""
+    found = manifest_scanner.scan_component_manifests()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", lambda: found)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +47,7 @@ def open_page() -> Opener:
 
     def opened(page: str, query: dict[str, str] | None = None) -> AppTest:
         app = AppTest.from_file(str(ROOT / "volbal" / "ui" / "main.py"), default_timeout=60)
-        if page != "overview":
-            app.run()
-            app.switch_page(f"../../pages/{page}.py")
+        app.switch_page(f"../../pages/{page}.py")
         for name, value in (query or {}).items():
             app.query_params[name] = value
         return app.run()

@@ -40,6 +40,8 @@ def test_values_on_one_side_of_a_natural_zero_have_the_colours_of_that_side() ->
     assert above["domain"] == pytest.approx([-0.01, 0.03])
     below = study_charts.colour_scale(METRIC["bracket_low"], spread(-0.05, -0.01)).to_dict()
     assert below["domain"] == pytest.approx([-0.05, 0.03])
+    # Round the colour circle the palest of both sides would meet in violet.
+    assert [scale["interpolate"] for scale in (both, above, below)] == ["rgb"] * 3
     plain = study_charts.colour_scale(METRIC["max_drawdown"], spread(-0.05, -0.01)).to_dict()
     assert plain["domain"] == [-0.05, -0.01]
 

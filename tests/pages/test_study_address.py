@@ -36,7 +36,7 @@ RICH = StudyRequest(
 
 
 def view_parts() -> set[str]:
-    return {"metric", "x", "y", "of", "cell", "panel"}
+    return {"metric", "x", "y", "of", "cell", "cells", "panel"}
 
 
 @pytest.mark.parametrize("request_", [EXAMPLE, RICH, replace(RICH, constraints=())])
@@ -87,6 +87,8 @@ def test_a_range_from_one_to_three_by_a_tenth_has_21_values() -> None:
         ("metric", "luck", "unknown"),
         ("x", "slippage", "is not swept"),
         ("cell", "best", "not a whole number"),
+        ("cells", "3,best", "not a whole number. None is taken for the comparison"),
+        ("cells", "1,2,3,4,5", "5 cells, side by side stand up to 4"),
     ],
 )
 def test_a_part_that_cannot_be_used_is_named_and_the_rest_is(

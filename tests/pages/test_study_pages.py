@@ -164,6 +164,7 @@ def test_a_draft_that_has_become_something_else_is_not_taken_for_the_same(open_p
     ("change", "said"),
     [
         (lambda app: app.number_input(key=f"{THRESHOLD}.step").set_value(0.0), "holds no value"),
+        (lambda app: app.number_input(key=f"{THRESHOLD}.step").set_value(None), "step is missing"),
         (lambda app: app.multiselect(key="optimize.sweep").set_value([]), "none given"),
         (
             lambda app: app.multiselect(key="optimize.sweep").set_value(

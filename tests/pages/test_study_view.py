@@ -32,6 +32,7 @@ from volbal.services import (
     studies,
     study_results,
     study_runner,
+    study_sides,
 )
 from volbal.services.research import Setup
 from volbal.services.study_request import StudyRequest
@@ -39,7 +40,15 @@ from volbal.services.study_results import View
 from volbal.ui import study_charts, study_heatmap, study_plots
 from volbal.ui.fields import parameter_text
 from volbal.ui.study_heatmap import Shown
-from volbal.ui.study_shared import Looked, choose, counted, key_of, option_input
+from volbal.ui.study_shared import (
+    Looked,
+    choose,
+    counted,
+    key_of,
+    option_input,
+    pinned,
+    turn_pin,
+)
 
 SHORT = Setup(start=date(2013, 1, 2), end=date(2014, 6, 30))
 WIDE = StudyRequest(
@@ -200,6 +209,8 @@ def test_a_map_is_drawn_with_frames_hatches_and_its_selection(
     assert frames == [study_charts.FRAME] * 2
     (click,) = [one for one in spec["params"] if one["name"] == "cell"]
     assert click["value"] == [{"cell_id": 30}]
+    told = layers[0]["encoding"]["tooltip"]["value"]["expr"]  # null would leave it where it is
+    assert told.startswith(f"{study_charts.SELECTED} ? '' : {{")
 
 
 def test_metric_axes_and_the_other_parameters_can_be_chosen(
@@ -291,6 +302,52 @@ def test_a_link_to_a_panel_with_a_cell_keeps_both_and_columns_can_be_picked(
     assert (app.query_params["panel"], app.query_params["cell"]) == ("table", "2")
 
 
+def test_cells_are_put_side_by_side_from_any_panel_and_the_link_keeps_them(
+    open_study: Callable[..., AppTest], database: running.Database
+) -> None:
+    app = open_study(PARTS, cell=7)  # as after a click on the map
+    app.button(key="optimize-pin").click().run()
+    assert app.query_params["cells"] == "7"
+    app.session_state["optimize.panel"] = "table"
+    app.session_state["optimize.cell"] = 11
+    app.run()
+    app.button(key="optimize-pin").click().run()
+    rows = study_results.page(database, PARTS, limit=25).rows["cell_id"].tolist()
+    added = dict(zip(rows, table(app)["pin"], strict=False))
+    assert {added.get(7, "Remove"), added.get(11, "Remove")} == {"Remove"}
+    assert set(table(app)["pin"]) == {"Add", "Remove"}
+    app.button(key="optimize-sides").click().run()
+    assert (app.query_params["panel"], app.query_params["cells"]) == ("cells", "7,11")
+    shown = open_study(PARTS, panel="cells", cells="7,11")
+    assert shown.get("echarts_chart")
+    standing, metrics = (frame.value.set_index("Figure") for frame in shown.dataframe)
+    told = study_sides.compare_cells(database, PARTS, [7, 11])
+    # Cell 7 is threshold 0.02 and ratio 1.5, cell 11 is 0.03 and 1.
+    assert standing.loc["Trigger threshold ≠"].tolist() == ["0.02", "0.03"]
+    for one in told.cells:
+        better = one.cell_id in told.better["excess_return"]
+        text = metric_text(METRIC["excess_return"], one.metrics["excess_return"])
+        assert metrics.loc["Excess return ↑", f"Cell {one.cell_id}"] == f"{'★ ' * better}{text}"
+    assert metrics.index[0] == "Excess return ↑"  # the goal stands first
+    simulated = study_results.simulate_cell(database, PARTS, 7)
+    history = simulated.prepared.history
+    assert f"**KO · {history.first_date} to {history.last_date}**, the search part" in words(shown)
+
+
+def test_cells_that_cannot_stand_side_by_side_are_named_and_the_others_do(
+    open_study: Callable[..., AppTest],
+) -> None:
+    app = open_study(TWO, panel="cells", cells="10,5000,30")
+    assert "there is no cell 5000" in app.warning[0].value
+    assert "It is left out." in app.warning[0].value
+    # Cell 10 breaks a bound: it has a card, and nothing that could be drawn or applied.
+    assert "0.8 is not below max_stock_share 0.75" in words(app)
+    assert app.dataframe[0].value.columns.tolist() == ["Figure", "Cell 10", "Cell 30"]
+    assert app.query_params["cells"] == "10,30"
+    assert [one.key for one in app.button if "apply" in (one.key or "")] == ["optimize-apply-30"]
+    assert "Choose 2 to 4 cells" in words(open_study(TWO, panel="cells", cells="30"))
+
+
 def test_one_parameter_is_drawn_as_a_line_and_has_no_slices(
     open_study: Callable[..., AppTest],
 ) -> None:
@@ -352,6 +409,7 @@ def test_a_split_study_ranks_on_its_select_part_and_opens_its_vault_once(
     found = study_results.selection(database, PARTS)
     assert list(table(app)["select"]) == found.rows["select_rank"].tolist()
     assert f"{found.first} to {found.last}" in words(app)
+    assert "90 cells have ever been tried on KO, by deleted studies, too;" in words(app)
     assert "which no cell of this study has seen" in words(app)
     app.button(key="optimize-vault").click().run()
     app.button(key="optimize-vault-confirm").click().run()
@@ -458,6 +516,12 @@ def test_a_choice_makes_every_other_element_forget_its_mark(database: running.Da
     assert st.session_state["test.cell"] == 3
     assert key_of(here, "map") == before["map"]
     assert key_of(here, "table") != before["table"]
+
+
+def test_no_more_cells_stand_side_by_side_than_are_told_apart() -> None:
+    for cell in (5, 6, 7, 8, 9, 6):
+        turn_pin("test", cell)
+    assert pinned("test") == [5, 7, 8]  # no room for 9; the second 6 takes it out
 
 
 def test_a_choice_outlasts_another_label_of_it(database: running.Database) -> None:

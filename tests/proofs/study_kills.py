@@ -19,7 +19,7 @@ from threading import Thread
 
 import numpy as np
 import psutil
-from books import NOW
+from books import NOW, tried
 
 from volbal import jobs
 from volbal.domain.study_states import Step, StudyState
@@ -265,13 +265,13 @@ def _check(database: Database, study_id: int, plan: Plan, child: Child) -> Study
             "select count(*), count(distinct (symbol, cell_id)) from cells where study_id = ?",
             [study_id],
         ).fetchone()
-        tried = connection.execute(
+        simulated = connection.execute(
             "select symbol, count(distinct cell_id) from cells where valid group by symbol"
         ).fetchall()
     assert len(set(chunks)) == len(chunks)
     size = sum(len(plan.chunk(place)) for _, place in chunks)
     assert cells == (size, size)
-    assert all(studies.trials(database, symbol) == count for symbol, count in tried)
+    assert all(tried(database, symbol) == count for symbol, count in simulated)
     if child.heard:
         done = plan.invalid + sum(plan.valid_in(place) for _, place in chunks)
         assert child.heard == sorted(child.heard)

@@ -5,7 +5,7 @@ from datetime import date
 
 import numpy as np
 import pytest
-from books import NOW
+from books import NOW, tried
 
 from volbal.domain.study_states import Step, StudyState
 from volbal.engine.bounds import EVERY_BOUND
@@ -48,7 +48,7 @@ def test_a_study_ends_at_exactly_one_hundred_percent_with_every_cell_once(
             "select count(*), count(distinct (symbol, cell_id)) from cells"
         ).fetchall()
     assert row == [(2 * CELLS, 2 * CELLS)]
-    assert studies.trials(database, "AAPL") == CELLS
+    assert tried(database, "AAPL") == CELLS
 
 
 def test_stored_metrics_are_those_of_the_kernel_bit_for_bit(database: Database) -> None:
@@ -76,7 +76,7 @@ def test_invalid_cells_count_as_completed_at_once_and_are_no_trials(database: Da
     assert (studies.estimate(database, request).valid, 9) == (6, request.combinations)
     seen = studies.progress(database, completed(database, request))
     assert (seen.completed, seen.invalid, seen.percentage) == (9, 3, 100.0)
-    assert studies.trials(database, "AAPL") == 6
+    assert tried(database, "AAPL") == 6
 
 
 def test_invalid_cells_are_counted_by_the_first_bound_they_break(database: Database) -> None:
@@ -113,16 +113,16 @@ def test_a_key_makes_one_study_and_a_deleted_one_stays_counted(database: Databas
     study_id = completed(database)
     studies.delete(database, study_id)
     assert [one.study_id for one in studies.list_studies(database)] == [first.study_id]
-    assert studies.trials(database, "MSFT") == CELLS
+    assert tried(database, "MSFT") == CELLS
 
 
 def test_the_same_cells_of_the_same_prices_are_no_new_trials(database: Database) -> None:
     completed(database)
     again = replace(REQUEST, name="Again", goals=(Goal("cagr"),))
     assert studies.progress(database, completed(database, again)).percentage == 100.0
-    assert studies.trials(database, "MSFT") == CELLS
+    assert tried(database, "MSFT") == CELLS
     completed(database, replace(REQUEST, setup=replace(REQUEST.setup, stock_share=0.6)))
-    assert studies.trials(database, "MSFT") == 2 * CELLS
+    assert tried(database, "MSFT") == 2 * CELLS
 
 
 def test_a_cancelled_study_stores_nothing_more_until_it_is_resumed(database: Database) -> None:

@@ -15,8 +15,9 @@ import openpyxl
 import pandas as pd
 import pyarrow.parquet
 import pytest
-from books import NOW, opened
+from books import NOW, opened, tried
 
+from volbal.domain.policy import Policy
 from volbal.domain.study_states import Step
 from volbal.engine.goals import Constraint, Goal
 from volbal.engine.grid import Parameter, evaluate, exact_range
@@ -32,9 +33,10 @@ from volbal.services import (
     study_ranking,
     study_results,
     study_runner,
+    study_sides,
     study_table,
 )
-from volbal.services.research import Setup
+from volbal.services.research import Setup, simulate
 from volbal.services.study_life import StudyNotFound
 from volbal.services.study_prices import PricesChanged
 from volbal.services.study_request import StudyRequest
@@ -471,6 +473,55 @@ def test_a_cell_of_a_split_study_is_simulated_on_the_search_part_only(run: Run) 
     assert seen.prepared.history.last_date < date(2013, 12, 31)
 
 
+def test_cells_side_by_side_say_what_sets_them_apart_and_which_is_better_in_what(run: Run) -> None:
+    # Cells of a threshold stand 12 apart, of a share 2; 11 is invalid: its share is 0.8.
+    found = study_sides.compare_cells(run.database, run.two, [27, 1, 11, 27])
+    assert [one.cell_id for one in found.cells] == [27, 1, 11]
+    assert found.apart == ("trigger_threshold", "min_stock_share")
+    table = study_sides.figures(found).set_index("cell_id")
+    for name in ("excess_return", "max_drawdown", "sharpe_ratio", "win_rate"):
+        assert found.better[name] == (table[name].idxmax(),)
+    for name in ("volatility", "turnover", "total_commissions"):
+        assert found.better[name] == (table[name].idxmin(),)
+    assert found.better["fill_count"] == ()  # neither way is better
+    view = View(goals=(Goal("fill_count", 1.0, "down"), Goal("sharpe_ratio", 1.0, "down")))
+    turned = study_sides.compare_cells(run.database, run.two, [27, 1], view)
+    assert turned.better["fill_count"] == (27,)  # the wider trigger
+    assert turned.better["sharpe_ratio"] == (table["sharpe_ratio"].idxmin(),)
+    alike = study_sides.compare_cells(run.database, run.two, [27, 26])
+    assert alike.better["buy_hold_return"] == ()  # the same for both
+    for cells, told in (
+        ([3, 3], "1 cannot stand side by side; choose 2 to 4"),
+        ([1, 2, 3, 4, 5], "5 cannot stand side by side"),
+        ([1, 5000], "there is no cell 5000"),
+    ):
+        with pytest.raises(InvalidInput, match=told):
+            study_sides.compare_cells(run.database, run.two, cells)
+
+
+def test_curves_of_cells_are_those_of_their_simulations_and_one_of_holding(run: Run) -> None:
+    results = {
+        f"Cell {one}": study_results.simulate_cell(run.database, run.split, one) for one in (7, 100)
+    }
+    limit = replace(results["Cell 7"].prepared.setup, ticks="limit")
+    mixed = results | {"Limit": simulate(results["Cell 7"].prepared.history, Policy(), limit)}
+    for shown in (results, mixed):
+        found = study_sides.curves(shown)
+        assert list(dict.fromkeys(found.columns.get_level_values(0))) == [*shown, "Buy & hold"]
+        assert found.index.is_unique
+        for name, result in shown.items():
+            assert found[name, "value"].iloc[-1] == result.final_equity
+            falls = found[name, "value"] / found[name, "value"].cummax() - 1.0
+            assert found[name, "drawdown"].min() == pytest.approx(falls.min())
+        # The search part ends before the vault, and holding with it.
+        assert found.index[-1].date() == results["Cell 7"].prepared.history.last_date
+        held = results["Cell 7"].benchmarks["buy_and_hold"]["final_equity"]
+        assert found["Buy & hold", "value"].iloc[-1] == held
+    assert study_sides.share_hold(results)
+    taxed = simulate(results["Cell 7"].prepared.history, Policy(withholding_rate=0.9), limit)
+    assert not study_sides.share_hold(results | {"Taxed": taxed})
+
+
 def test_an_invalid_cell_says_so_and_has_no_policy(run: Run) -> None:
     one = study_results.cell(run.database, run.two, 71)
     assert (one.status, one.rejected_by, one.rank) == ("invalid", (), None)
@@ -584,6 +635,8 @@ def test_comparison_shows_only_what_differs_and_the_best_cells(run: Run) -> None
     best = study_results.counts(run.database, run.two).best
     assert found.cells["cell_id"].tolist()[0] == best
     assert study_results.compare(run.database, (run.two, run.two)).settings.empty
+    parted = study_results.compare(run.database, (run.two, run.split)).settings
+    assert parted.loc["split"].tolist() == ["off", "on"]
     with pytest.raises(StudyNotFound):
         study_results.compare(run.database, (run.two, 999))
 
@@ -637,6 +690,7 @@ def test_the_workbook_tells_how_its_values_came_about(run: Run) -> None:
     assert summary["fails fill_count >= 8"] == seen.rejected_by["fill_count >= 8"]
     evidence = [value for what, value in book["summary"].values if what == "evidence"]
     assert evidence[0] == "KO: cells run from 2013-01-02 to 2014-06-30."
+    assert f"{tried(run.database, 'KO'):,} cells have ever been tried on KO" in "".join(evidence)
     shown = study_results.heatmap(
         run.database, run.two, "trigger_threshold", "min_stock_share", "volatility", view
     ).cells.set_index(["trigger_threshold", "min_stock_share"])["value"]
@@ -735,6 +789,32 @@ def test_a_ranking_is_computed_once_for_all_who_ask(
         run.database, run.two, "trigger_threshold", "min_stock_share", "score", view
     )
     assert (found, len(calls)) == ([72] * 8, 1)
+
+
+def test_a_large_study_that_runs_is_not_ranked_anew_for_every_chunk(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study_plan, "LEAST_PER_CHUNK", 12)
+    monkeypatch.setattr(study_plan, "MOST_PER_CHUNK", 12)
+    monkeypatch.setattr(study_runner, "STORE_SECONDS", 0.0)
+    monkeypatch.setattr(study_ranking, "LASTING", 1e9)
+
+    def seen_while_it_runs(large: int) -> set[int]:
+        monkeypatch.setattr(study_ranking, "LARGE", large)
+        study_id = studies.create(run.database, REQUEST, NOW).study_id
+        studies.take(run.database, study_id, Step.START, NOW)
+        seen = []
+
+        def look(completed: int, total: int) -> None:
+            study_results.prepare(run.database, study_id, View("KO")).join()
+            seen.append(study_results.counts(run.database, study_id, View("KO")).stored)
+
+        study_runner.work(run.database, study_id, workers=1, told=look)
+        assert study_results.counts(run.database, study_id, View("KO")).stored == 72
+        return set(seen) - {0}  # nothing is stored at first
+
+    assert len(seen_while_it_runs(large=1)) == 1
+    assert seen_while_it_runs(large=73) >= {24, 36, 48, 60, 72}
 
 
 def test_few_rankings_are_kept(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from books import NOW
+from books import NOW, tried
 
 from volbal.domain.study_states import Step, StudyRunning, StudyState
 from volbal.engine.grid import exact_range
@@ -86,6 +86,17 @@ def test_studies_wait_for_each_other_and_a_cancelled_one_leaves_the_queue_to_the
     assert at_cancel < seen.total
 
 
+def test_only_long_estimates_count_what_else_the_computer_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = {}
+    for slowdown in (1.0, 5.0):
+        monkeypatch.setattr(study_runner, "_slowdown", lambda _, times=slowdown: times)
+        alone[slowdown] = [study_runner.seconds_of(steps, 100) for steps in (10**4, 10**13)]
+    (short, long), (same, slowed) = alone.values()
+    assert (same, slowed) == (short, 5.0 * long)
+
+
 def test_a_runner_that_stops_leaves_its_studies_interrupted_and_another_goes_on(
     runner: Database,
 ) -> None:
@@ -94,6 +105,7 @@ def test_a_runner_that_stops_leaves_its_studies_interrupted_and_another_goes_on(
     studies.start(runner, second, datetime.now(UTC))
     study_runner.stop(runner)
     assert [state(runner, one) for one in (first, second)] == [StudyState.INTERRUPTED] * 2
+    assert studies.progress(runner, first).completed_at is None  # it can go on
     stored = studies.progress(runner, first).completed
     studies.resume(runner, first, datetime.now(UTC))
     studies.resume(runner, second, datetime.now(UTC))
@@ -141,7 +153,7 @@ def test_who_lost_a_study_to_another_process_stores_nothing_more(database: Datab
     with database.read() as connection:
         assert connection.execute("select count(*) from cells").fetchone() == (0,)
     assert state(database, study_id) is StudyState.RUNNING
-    assert studies.trials(database, "AAPL") == 0
+    assert tried(database, "AAPL") == 0
 
 
 def test_a_study_goes_on_only_with_the_prices_it_began_with(database: Database) -> None:

@@ -39,6 +39,8 @@ OLDER_METRICS: Final[Mapping[str, str]] = {
 """Metrics by the names of the earlier system."""
 
 State = Literal["draft", "running", "completed", "failed", "cancelled", "interrupted"]
+"""There is none for waiting in line: that study is running, and studies_ahead counts those before
+it."""
 TypeName = Literal["float", "integer", "boolean", "categorical"]
 Kept = bool | int | float | str
 """A value as JSON has it: whole numbers stay whole."""
@@ -380,10 +382,15 @@ class ProgressAnswer(BaseModel):
     invalid_combinations: int
     progress_percentage: float = Field(ge=0, le=100)
     started_at: datetime | None
-    completed_at: datetime | None = Field(description="When it ended, in whatever way")
+    completed_at: datetime | None = Field(
+        description="When it was completed, cancelled or failed; null before, and interrupted"
+    )
     eta_seconds: float | None = Field(description="null where it does not run or just began")
     studies_ahead: int = Field(description="Studies that are worked on before it")
     error: str | None = Field(description="Why it failed")
+    trials: dict[str, int] = Field(
+        description="By ticker the combinations ever tried on it, by deleted studies too"
+    )
 
     @classmethod
     def of(cls, study: Study) -> Self:
@@ -402,6 +409,7 @@ class ProgressAnswer(BaseModel):
             eta_seconds=seen.eta_seconds,
             studies_ahead=seen.ahead,
             error=seen.error,
+            trials=dict(study.trials),
         )
 
 

@@ -56,10 +56,25 @@ class StudyNotStartable(VolbalError):
     code = "study_not_startable"
 
     def __init__(self, study_id: int, state: StudyState, step: Step) -> None:
-        possible = ", ".join(TABLE[state]) or "duplicate it and start the copy"
-        super().__init__(
-            f"Study {study_id} is {state}; there is no {step} from there. Possible: {possible}."
-        )
+        super().__init__(f"Study {study_id} is {state}: {REFUSED[step]}. {REMEDIES[state]}.")
+
+
+REFUSED = {
+    Step.CHANGE: "only a draft can be changed",
+    Step.START: "only a draft can be started",
+    Step.CANCEL: "there is nothing to cancel",
+    Step.RESUME: "there is nothing to resume",
+    **dict.fromkeys((Step.COMPLETE, Step.FAIL, Step.INTERRUPT), "nothing works on it"),
+}
+_COPY = "duplicate it and start the copy to run it anew"
+REMEDIES = {
+    StudyState.DRAFT: "Change or start it",
+    StudyState.COMPLETED: f"Look at its results, or {_COPY}",
+    StudyState.FAILED: f"Resume it, or {_COPY}",
+    StudyState.CANCELLED: f"Resume it, or {_COPY}",
+    StudyState.INTERRUPTED: f"Resume or cancel it, or {_COPY}",
+}
+"""Why a step is refused, and what can be done instead."""
 
 
 class StudyRunning(VolbalError):

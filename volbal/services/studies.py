@@ -5,6 +5,7 @@ this process (`study_runner`), which works on one study after the other; every p
 same states and progress, because both are in the database.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
@@ -85,8 +86,9 @@ class Progress:
 class Study:
     """A study as stored. sent: the caller's own words (HTTP), given back as they came.
 
-    evidence: sentences every screen of results shows (ranges, split or "no vault", sample,
-    prices, assumptions); empty before the first start.
+    trials: by symbol the cells ever tried on it, by any study, deleted ones included. evidence:
+    sentences every screen of results shows (ranges, split or "no vault", sample, trials,
+    assumptions); empty before the first start.
     """
 
     study_id: int
@@ -96,6 +98,7 @@ class Study:
     created_at: datetime
     progress: Progress
     history: tuple[StudyEvent, ...]
+    trials: Mapping[str, int]
     evidence: tuple[str, ...] = ()
     sent: str | None = None
 
@@ -223,7 +226,8 @@ def list_studies(database: Database, most: int | None = None) -> list[Study]:
     with database.read() as connection:
         stored = study_rows.all_studies(connection)[:most]
         histories = study_rows.study_events(connection, [one.study_id for one in stored])
-        return [_study(connection, one, histories[one.study_id]) for one in stored]
+        trials = study_rows.trials(connection)
+        return [_study(connection, one, histories[one.study_id], trials) for one in stored]
 
 
 def start(database: Database, study_id: int, now: datetime, *, key: str | None = None) -> Study:
@@ -353,18 +357,18 @@ def progress(database: Database, study_id: int) -> Progress:
         return _progress(connection, study_life.find(connection, study_id))
 
 
-def trials(database: Database, symbol: str) -> int:
-    """Cells ever simulated on `symbol` by any study, deleted ones included."""
-    with database.read() as connection:
-        return study_rows.trials_of(connection, symbol)
-
-
 def _read(connection: Connection, study_id: int) -> Study:
     stored = study_life.find(connection, study_id)
-    return _study(connection, stored, study_rows.study_events(connection, [study_id])[study_id])
+    history = study_rows.study_events(connection, [study_id])[study_id]
+    return _study(connection, stored, history, study_rows.trials(connection))
 
 
-def _study(connection: Connection, stored: StoredStudy, history: tuple[StudyEvent, ...]) -> Study:
+def _study(
+    connection: Connection,
+    stored: StoredStudy,
+    history: tuple[StudyEvent, ...],
+    trials: Mapping[str, int],
+) -> Study:
     request = request_from(stored.request)
     return Study(
         study_id=stored.study_id,
@@ -374,7 +378,8 @@ def _study(connection: Connection, stored: StoredStudy, history: tuple[StudyEven
         created_at=stored.created_at,
         progress=_progress(connection, stored),
         history=history,
-        evidence=study_prices.evidence(request, stored.prices),
+        trials={symbol: trials.get(symbol, 0) for symbol in request.symbols},
+        evidence=study_prices.evidence(request, stored.prices, trials),
         sent=stored.sent,
     )
 

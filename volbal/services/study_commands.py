@@ -21,7 +21,7 @@ from volbal.formatting import metric_text, number, value_text
 from volbal.services import studies, study_results, study_runner
 from volbal.services.studies import Progress, Study
 from volbal.services.study_request import StudyRequest, request_from_toml
-from volbal.services.study_results import Counts, Format, View
+from volbal.services.study_results import Counts, Filters, Format, Page, View
 from volbal.storage.database import Database, DatabaseBusy
 from volbal.storage.session import opened
 
@@ -59,15 +59,29 @@ class Interrupted(KeyboardInterrupt):
 @dataclass(frozen=True, slots=True)
 class Shown:
     """How cells are looked at. symbol: None for the only one, or all pooled; sort: a column, the
-    best value first; top: rows. Raises InvalidInput."""
+    best value first; top: rows; cells: only these, all of them. Raises InvalidInput."""
 
     symbol: str | None = None
     sort: str = "plateau"
     top: int = 10
+    cells: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.top < 0:
             raise InvalidInput("top", f"{self.top} is negative", "allowed: >= 0")
+
+    def page(self, database: Database, study_id: int) -> Page:
+        """Raises StudyNotFound; InvalidInput also for a cell that is not stored."""
+        view = View(symbol=self.symbol)
+        if not self.cells:
+            return study_results.page(database, study_id, view, sort=self.sort, limit=self.top)
+        for cell in self.cells:
+            study_results.cell(database, study_id, cell, view)
+        only = Filters(values={"cell_id": self.cells})
+        most = len(self.cells)
+        return study_results.page(
+            database, study_id, view, sort=self.sort, limit=most, filters=only
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +227,7 @@ def _report(database: Database, study_id: int, shown: Shown) -> Report:
     view = View(symbol=shown.symbol)
     counts = study_results.counts(database, study_id, view)
     head += ["", *_counted(counts), *_named_cells(database, study, view, counts)]
-    rows = _table(database, study, view, shown)
+    rows = _table(database, study, shown)
     return Report(study.state, head, rows, list(study.evidence))
 
 
@@ -259,8 +273,8 @@ def _named_cells(database: Database, study: Study, view: View, counts: Counts) -
     return lines
 
 
-def _table(database: Database, study: Study, view: View, shown: Shown) -> list[list[str]]:
-    page = study_results.page(database, study.study_id, view, sort=shown.sort, limit=shown.top)
+def _table(database: Database, study: Study, shown: Shown) -> list[list[str]]:
+    page = shown.page(database, study.study_id)
     parameters = [parameter.name for parameter in study.request.parameters]
     goals = [goal.metric for goal in study.request.goals]
     sorted_by = [shown.sort] if shown.sort in METRIC else []
@@ -293,7 +307,7 @@ def as_json(settings: Settings, study_id: int, shown: Shown) -> dict[str, Any]:
     with _records(settings) as database:
         study = studies.get(database, study_id)
         counts = study_results.counts(database, study_id, view)
-        page = study_results.page(database, study_id, view, sort=shown.sort, limit=shown.top)
+        page = shown.page(database, study_id)
     progress = study.progress
     return {
         "study_id": study_id,
@@ -314,6 +328,7 @@ def as_json(settings: Settings, study_id: int, shown: Shown) -> dict[str, Any]:
         "rejected_by": dict(counts.rejected_by),
         "best": counts.best,
         "peak": counts.peak,
+        "trials": dict(study.trials),
         "evidence": list(study.evidence),
         "cells": [_cell_json(study, row) for row in page.rows.to_dict("records")],
     }

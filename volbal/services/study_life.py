@@ -80,7 +80,8 @@ def end(
 ) -> None:
     """Take a study out of its run. Raises StudyNotStartable where there is no such step."""
     state = after(stored.study_id, stored.state, step)
-    study_rows.store_study_state(connection, stored.study_id, state, now, error, failed)
+    ended_at = None if state is StudyState.INTERRUPTED else now
+    study_rows.store_study_state(connection, stored.study_id, state, ended_at, error, failed)
     study_rows.insert_study_event(connection, stored.study_id, now, state, sentence)
 
 

@@ -159,8 +159,10 @@ def require_same(study_id: int, now: Mapping[str, Any], then: Mapping[str, Any] 
             raise PricesChanged(study_id, symbol)
 
 
-def evidence(request: StudyRequest, prices: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """What every screen of results says about them."""
+def evidence(
+    request: StudyRequest, prices: Mapping[str, Any] | None, trials: Mapping[str, int]
+) -> tuple[str, ...]:
+    """What every screen of results says about them. trials: by symbol the cells ever tried."""
     if prices is None:
         return ()
     told = [
@@ -177,5 +179,10 @@ def evidence(request: StudyRequest, prices: Mapping[str, Any] | None) -> tuple[s
             f"A sample of {request.max_cells:,} of {request.combinations:,} combinations "
             f"(Sobol sequence, seed {request.seed})."
         )
+    told += (
+        f"{trials.get(symbol, 0):,} cells have ever been tried on {symbol}, by deleted studies, "
+        "too; what a stored study has tried on the same prices is not counted again."
+        for symbol in request.symbols
+    )
     assumptions = [text for one in prices.values() for text in one["assumptions"]]
     return (*told, *dict.fromkeys(assumptions))

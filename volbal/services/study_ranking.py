@@ -1,13 +1,16 @@
 """How the cells of a study stand in one way of looking at it.
 
 A ranking is computed from the stored metrics in one go and kept for the next question: paging,
-sorting and drawing ask the same one again and again. More stored cells make a new one.
+sorting and drawing ask the same one again and again. More stored cells make a new one; while a
+large study runs, not more often than leaves most of the time to the cells.
 """
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from volbal.domain.study_states import StudyState
 from volbal.engine.goals import (
     Constraint,
     Goal,
@@ -27,7 +31,7 @@ from volbal.engine.goals import (
 )
 from volbal.engine.grid import Grid
 from volbal.engine.paths import Flags, Floats, Ints
-from volbal.errors import InvalidInput
+from volbal.errors import InvalidInput, VolbalError
 from volbal.services import study_life
 from volbal.services.study_request import StudyRequest, request_from
 from volbal.storage.database import Database
@@ -45,6 +49,12 @@ STATUSES: Final[tuple[Status, ...]] = ("feasible", "unranked", "rejected", "inva
 
 KEPT_CELLS: Final = 4_000_000
 """Cells of all rankings that a process keeps, about 80 bytes each."""
+
+LARGE: Final = 50_000
+"""Cells from which on the ranking of a running study may be older than the last stored chunk."""
+
+LASTING: Final = 5.0
+"""How long such a ranking serves, in the time that it took to make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +159,10 @@ class Ranking:
 
 
 def ranked(database: Database, study_id: int, view: View) -> Ranking:
-    """The ranking of what is stored by now. Raises StudyNotFound, InvalidInput."""
+    """The ranking of what is stored by now; of a large study that runs, of a moment ago.
+
+    Raises StudyNotFound, InvalidInput.
+    """
     with database.read() as connection:
         stored = study_life.find(connection, study_id)
         chunks = study_rows.count_chunks(connection, study_id)
@@ -169,8 +182,21 @@ def ranked(database: Database, study_id: int, view: View) -> Ranking:
 
     if not chunks:  # a draft may change yet
         return made()
-    key = (database, study_id, request.name, chunks, symbols, goals, constraints)
-    return _kept.get(key, made)
+    key = (database, study_id, request.name, symbols, goals, constraints)
+    runs = study_life.state_of(stored) is StudyState.RUNNING
+    return _kept.get(key, chunks, made, runs=runs)
+
+
+def prepare(database: Database, study_id: int, view: View) -> threading.Thread:
+    """Rank what is stored by now in a thread of its own: who asks after it need not wait."""
+
+    def rank() -> None:
+        with suppress(VolbalError):  # who asks hears of it
+            ranked(database, study_id, view)
+
+    thread = threading.Thread(target=rank, name="volbal-ranking", daemon=True)
+    thread.start()
+    return thread
 
 
 def request_of(database: Database, study_id: int) -> StudyRequest:
@@ -259,38 +285,66 @@ def _plateau(request: StudyRequest, found: _Standing) -> Plateau:
     return plateau_of_some(found.cell_id, found.score, shape, numeric)
 
 
+@dataclass(slots=True)
+class _Entry:
+    """A ranking, or the promise of one. chunks: those stored when it was asked for; until: when
+    it is too old for a study that runs, in monotonic seconds."""
+
+    chunks: int
+    ranking: Future[Ranking]
+    until: float = 0.0
+
+    def serves(self, chunks: int, runs: bool) -> bool:
+        """chunks: those stored by now; runs: whether there will be more soon."""
+        if self.chunks == chunks:
+            return True
+        if not runs or not self.ranking.done():
+            return runs
+        large = len(self.ranking.result().cell_id) >= LARGE
+        return large and time.monotonic() < self.until
+
+
 class _Kept:
     """The rankings last asked for, up to KEPT_CELLS. Who asks for one in the making waits."""
 
     def __init__(self) -> None:
         self._gate = threading.Lock()
-        self._known: OrderedDict[Hashable, Future[Ranking]] = OrderedDict()
+        self._known: OrderedDict[Hashable, _Entry] = OrderedDict()
 
-    def get(self, key: Hashable, make: Callable[[], Ranking]) -> Ranking:
+    def get(
+        self, key: Hashable, chunks: int, make: Callable[[], Ranking], *, runs: bool
+    ) -> Ranking:
         with self._gate:
-            mine = key not in self._known
-            found = self._known.setdefault(key, Future())
+            entry = self._known.get(key)
+            mine = entry is None or not entry.serves(chunks, runs)
+            if entry is None or mine:
+                entry = self._known[key] = _Entry(chunks, Future())
             self._known.move_to_end(key)
         if mine:
-            self._fill(key, found, make)
-        return found.result()
+            self._fill(key, entry, make)
+        return entry.ranking.result()
 
-    def _fill(self, key: Hashable, found: "Future[Ranking]", make: Callable[[], Ranking]) -> None:
+    def _fill(self, key: Hashable, entry: _Entry, make: Callable[[], Ranking]) -> None:
+        began = time.monotonic()
         try:
-            found.set_result(make())
+            made = make()
         except BaseException as error:
             with self._gate:
-                self._known.pop(key, None)
-            found.set_exception(error)
+                if self._known.get(key) is entry:
+                    del self._known[key]
+            entry.ranking.set_exception(error)
             return
+        ended = time.monotonic()
+        entry.until = ended + LASTING * (ended - began)
+        entry.ranking.set_result(made)
         with self._gate:
             self._let_go_of_old()
 
     def _let_go_of_old(self) -> None:
         room = KEPT_CELLS
-        for key, found in reversed(list(self._known.items())):
-            if found.done():
-                room -= max(len(found.result().cell_id), 1_000)
+        for key, entry in reversed(list(self._known.items())):
+            if entry.ranking.done():
+                room -= max(len(entry.ranking.result().cell_id), 1_000)
                 if room < 0 and key != next(reversed(self._known)):
                     del self._known[key]
 

@@ -30,6 +30,7 @@ from volbal.services.study_ranking import (
     Ranking,
     Status,
     View,
+    prepare,
     ranked,
     request_of,
 )
@@ -60,6 +61,7 @@ from volbal.services.study_table import (
 )
 from volbal.storage.database import Database
 from volbal.storage.records import cells as cell_rows
+from volbal.storage.records import studies as study_rows
 from volbal.storage.records.cells import Aggregate
 
 __all__ = [
@@ -72,6 +74,7 @@ __all__ = [
     "VaultOpened",
     "View",
     "open_vault",
+    "prepare",
     "seen_before",
     "selection",
     "vault",
@@ -518,8 +521,8 @@ def _settings(request: StudyRequest) -> dict[str, str]:
     plain = (*SETUP_NAMES, "max_cells", "seed", "split")
     return {
         "symbols": ", ".join(request.symbols),
-        **{name: value_text(content[name]) for name in plain},
-        **{f"policy {name}": value_text(value) for name, value in _policy(request).items()},
+        **{name: _said(content[name]) for name in plain},
+        **{f"policy {name}": _said(value) for name, value in _policy(request).items()},
         **{f"parameter {one.name}": _values_text(one) for one in request.parameters},
         **{f"goal {goal.metric}": _goal_text(goal) for goal in request.goals},
         "constraints": "; ".join(map(str, request.constraints)) or "none",
@@ -537,7 +540,14 @@ def _values_text(parameter: Parameter) -> str:
     found = range_of(parameter)
     if found is not None:
         return "{} to {} by {}".format(*found)
-    return ", ".join(map(value_text, parameter.values))
+    return ", ".join(map(_said, parameter.values))
+
+
+def _said(value: Value) -> str:
+    """A value as people say it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return value_text(value)
 
 
 def _goal_text(goal: Goal) -> str:
@@ -620,7 +630,7 @@ def _parameters(request: StudyRequest) -> pd.DataFrame:
     rows: list[tuple[str, bool, int, str]] = [
         (one.name, True, len(one.values), _values_text(one)) for one in request.parameters
     ]
-    rows += [(name, False, 1, value_text(value)) for name, value in _policy(request).items()]
+    rows += [(name, False, 1, _said(value)) for name, value in _policy(request).items()]
     return pd.DataFrame(rows, columns=["parameter", "swept", "values", "text"])
 
 
@@ -628,6 +638,7 @@ def _summary(database: Database, ranking: Ranking, view: View) -> pd.DataFrame:
     found = counts(database, ranking.study_id, view)
     with database.read() as connection:
         stored = study_life.find(connection, ranking.study_id)
+        trials = study_rows.trials(connection)
     request = ranking.request
     told = {
         "study": f"{ranking.study_id} · {request.name}",
@@ -645,7 +656,7 @@ def _summary(database: Database, ranking: Ranking, view: View) -> pd.DataFrame:
         "cell nearest to the policy": found.default,
         "heatmap": f"best {ranking.goals[0].metric} of each pair of values",
     }
-    evidence = study_prices.evidence(request, stored.prices)
+    evidence = study_prices.evidence(request, stored.prices, trials)
     rows = [*told.items(), *(("evidence", sentence) for sentence in evidence)]
     return pd.DataFrame(rows, columns=["what", "value"], dtype=object)
 

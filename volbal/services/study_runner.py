@@ -363,13 +363,16 @@ def stop(database: Database | None = None) -> None:
 
 
 def seconds_of(steps: int, cells: int) -> float:
-    """About how long so many bar-steps take on this machine while it has nothing else to do, and
-    to store so many cells."""
+    """About how long so many bar-steps take on this machine, and to store so many cells; where
+    that is long, beside what else it does at present."""
     cores = os.cpu_count() or 1
     computing, storing = steps * _seconds_per_step(), cells * STORE_SECONDS_PER_CELL
     started = PROCESS_SECONDS if steps > jobs.SMALL else 0.0
     # Cells are stored one after the other, while others are computed.
-    return max((computing + storing) / cores, storing) + started
+    alone = max((computing + storing) / cores, storing) + started
+    if alone < LONG_SECONDS:
+        return alone
+    return alone * _slowdown(int(time.monotonic() / LOAD_SECONDS))
 
 
 PROCESS_SECONDS: Final = 2.0
@@ -377,6 +380,27 @@ PROCESS_SECONDS: Final = 2.0
 
 STORE_SECONDS_PER_CELL: Final = 8e-6
 """Of one core: to take a cell over from its worker, lay it out, store and publish it."""
+
+
+LONG_SECONDS: Final = 3.0
+"""From here on what else the computer does is felt."""
+
+LOAD_SECONDS: Final = 30.0
+"""How long one look at it counts: who types is not to wait for another."""
+
+LOOK_SECONDS: Final = 0.2
+CLOCK_SECONDS: Final = 0.016
+"""The longest tick of a thread's clock on any system."""
+
+
+@lru_cache(maxsize=1)
+def _slowdown(_look: int) -> float:
+    """How much longer a thread takes for the others of the computer, >= 1."""
+    began, used = time.perf_counter(), time.thread_time()
+    while time.perf_counter() - began < LOOK_SECONDS:
+        pass
+    got = max(time.thread_time() - used, CLOCK_SECONDS)
+    return max((time.perf_counter() - began) / got, 1.0)
 
 
 @lru_cache(maxsize=1)

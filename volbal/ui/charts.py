@@ -4,7 +4,7 @@ Time series are ECharts options (a mouse move costs 20 ms instead of 130 in Vega
 Altair charts.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import altair as alt
 import pandas as pd
@@ -30,6 +30,10 @@ FAINT = "rgba(131, 146, 167, 0.28)"
 LABEL = "#8392A7"
 TIMES = {"year": "{yyyy}", "month": "{MMM}", "day": "{d} {MMM}", "hour": "{HH}:{mm}"}
 """How the labels of a time axis are written: a day by its number alone says no month."""
+
+STRAIGHT: Final = "rgb"
+"""How a scale about a middle goes from colour to colour: round the colour circle, as it would by
+itself, the palest lead through violet."""
 
 CROWDED = 150
 """Fills beyond which their marks are drawn smaller."""
@@ -253,7 +257,9 @@ def months_chart(months: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
     colour = alt.Color(
         "value:Q",
         legend=None,
-        scale=alt.Scale(domain=[-largest, largest], domainMid=0.0, clamp=True),
+        scale=alt.Scale(
+            domain=[-largest, largest], domainMid=0.0, clamp=True, interpolate=STRAIGHT
+        ),
     )
     hints = [alt.Tooltip("year:O"), alt.Tooltip("month:O"), alt.Tooltip("label:N", title="Return")]
     rects = alt.Chart(months).mark_rect().encode(x=x, y=y, color=colour, tooltip=hints)
@@ -457,8 +463,8 @@ def comparison_chart(
 ) -> tuple[Option, int]:
     """Values side by side above, their drawdowns below.
 
-    curves: index date, columns (name, "value") and (name, "drawdown"), at most five names.
-    number: how a value is written. Returns the option and its height in pixels.
+    curves: index date, columns (name, "value") and (name, "drawdown"), at most five names; holding
+    is grey. number: how a value is written. Returns the option and its height in pixels.
     """
     names = list(dict.fromkeys(map(str, curves.columns.get_level_values(0))))
     shown = pd.DataFrame({"date": curves.index})
@@ -469,13 +475,15 @@ def comparison_chart(
     option["yAxis"][0] |= {"scale": True, "axisLabel": {"color": LABEL, "showMinLabel": False}}
     option["yAxis"][1]["axisLabel"]["formatter"] = "{value} %"
     option["yAxis"][1]["max"] = 0
-    colours = (BLUE, ORANGE, GREEN, VIOLET, SLATE)
+    colours = dict(zip(names, (BLUE, ORANGE, GREEN, VIOLET, SLATE), strict=False))
+    if BENCHMARKS["buy_and_hold"] in colours:
+        colours[BENCHMARKS["buy_and_hold"]] = SLATE
     option["series"] = [
-        _line(f"value{place}", name, colour, 1.8, 0, number)
-        for place, (name, colour) in enumerate(zip(names, colours, strict=False))
+        _line(f"value{place}", name, colours[name], 1.8, 0, number)
+        for place, name in enumerate(names)
     ] + [
-        _line(f"fall{place}", f"Drawdown, {name}", colour, 1.1, 1, PERCENT)
-        for place, (name, colour) in enumerate(zip(names, colours, strict=False))
+        _line(f"fall{place}", f"Drawdown, {name}", colours[name], 1.1, 1, PERCENT)
+        for place, name in enumerate(names)
     ]
     option["legend"]["data"] = names
     return option, height

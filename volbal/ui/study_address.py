@@ -18,6 +18,7 @@ from volbal.errors import InvalidInput, VolbalError
 from volbal.formatting import value_text
 from volbal.services.research import Setup
 from volbal.services.study_request import StudyRequest, parameter_from, range_of
+from volbal.services.study_sides import MOST
 from volbal.ui.address import EXAMPLE as QUESTION
 from volbal.ui.address import Query, Question, policy_values, read_question, write_question
 from volbal.ui.fields import FIELDS, choices
@@ -219,16 +220,18 @@ def _read_view(
         "cell": reader.value("cell", None, _whole),
         "panel": reader.value("panel", PANELS[0], _one_of(PANELS)),
     }
-    return state, reader.problems
+    pinned = _Reader(query, "None is taken for the comparison.")
+    state["cells"] = pinned.value("cells", [], _cells)
+    return state, reader.problems + pinned.problems
 
 
 COLUMNS: Final = ("score", "plateau", "fragility", *METRIC)
 """What a heatmap can show."""
 
-VIEW: Final = ("metric", "x", "y", "of", "cell", "panel")
-"""State of the results' inputs that stands in the URL."""
+VIEW: Final = ("metric", "x", "y", "of", "cell", "cells", "panel")
+"""State of the results' inputs that stands in the URL. cells: those side by side."""
 
-PANELS: Final = ("heatmap", "table", "trade-offs", "parallel", "slices", "evidence")
+PANELS: Final = ("heatmap", "table", "trade-offs", "parallel", "slices", "cells", "evidence")
 
 
 def write(request: StudyRequest, base: StudyRequest | None, study_id: int | None) -> Query:
@@ -250,6 +253,7 @@ def write_view(page: str, request: StudyRequest) -> Query:
     usual = dict(zip(("x", "y"), names, strict=False))
     usual |= {"metric": request.goals[0].metric, "panel": PANELS[0]}
     shown = {name: st.session_state.get(f"{page}.{name}") for name in VIEW}
+    shown["cells"] = ",".join(map(str, shown["cells"] or ()))
     return {
         name: [str(value)]
         for name, value in shown.items()
@@ -400,6 +404,13 @@ def _whole(text: str) -> int:
     if not text.isdecimal():
         raise ValueError("not a whole number")
     return int(text)
+
+
+def _cells(text: str) -> list[int]:
+    cells = list(dict.fromkeys(_whole(word.strip()) for word in text.split(",") if word.strip()))
+    if len(cells) > MOST:
+        raise ValueError(f"{len(cells)} cells, side by side stand up to {MOST}")
+    return cells
 
 
 def _flag(text: str) -> bool:

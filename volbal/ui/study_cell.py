@@ -15,9 +15,19 @@ from volbal.formatting import UNDEFINED, metric_text
 from volbal.services import positions, study_results
 from volbal.services.research import Simulation
 from volbal.services.study_results import CellResult
+from volbal.services.study_sides import MOST
 from volbal.ui import acting, address, components, forms, log, setting
 from volbal.ui.fields import parameter_text
-from volbal.ui.study_shared import SCORES, Looked, constraint_text, kept, label, option_input
+from volbal.ui.study_shared import (
+    SCORES,
+    Looked,
+    constraint_text,
+    kept,
+    label,
+    option_input,
+    pinned,
+    turn_pin,
+)
 
 PAGES: Final = Path(__file__).parents[2] / "pages"
 SIMULATE: Final = PAGES / "simulate.py"
@@ -39,16 +49,48 @@ def draw(looked: Looked, cell: CellResult, best: bool, columns: int = 2) -> Simu
     outcome = _show_simulation(looked, cell.cell_id, columns)
     with st.container(horizontal=True, vertical_alignment="center"):
         if outcome is not None:
-            _link(outcome)
-        if st.button(
-            "Apply to a position",
-            key=f"{looked.page}-apply",
-            icon=":material/rule_settings:",
-            help="Make this policy that of an open position; you see what changes first.",
-        ):
-            _apply_to_position(looked, cell)
+            link(outcome)
+        apply_button(looked, cell, f"{looked.page}-apply")
+        _pin_buttons(looked, cell.cell_id)
     _draw_metrics(looked, cell)
     return outcome
+
+
+def apply_button(looked: Looked, cell: CellResult, key: str) -> None:
+    """What makes the cell's policy that of a position."""
+    if st.button(
+        "Apply to a position",
+        key=key,
+        icon=":material/rule_settings:",
+        help="Make this policy that of an open position; you see what changes first.",
+    ):
+        _apply_to_position(looked, cell)
+
+
+def _pin_buttons(looked: Looked, cell_id: int) -> None:
+    """What puts the cell beside others, and the way to them."""
+    page, cells = looked.page, pinned(looked.page)
+    full = len(cells) >= MOST and cell_id not in cells
+    st.button(
+        "Take out of comparison" if cell_id in cells else "Compare",
+        key=f"{page}-pin",
+        icon=":material/compare_arrows:",
+        disabled=full,
+        on_click=turn_pin,
+        args=(page, cell_id),
+        help=f"{MOST} cells stand side by side already: take one out first."
+        if full
+        else f"Puts it side by side with others, {MOST} at most; the link keeps them.",
+    )
+    if cells:
+        st.button(
+            f"Side by side ({len(cells)})",
+            key=f"{page}-sides",
+            type="tertiary",
+            icon=":material/view_column_2:",
+            on_click=forms.remember,
+            args=(page, {"panel": "cells"}),
+        )
 
 
 @st.fragment
@@ -65,7 +107,7 @@ def _draw_metrics(looked: Looked, cell: CellResult) -> None:
 def _show_simulation(looked: Looked, cell_id: int, columns: int) -> Simulation | None:
     """The headline of the full simulation; where the prices are others now, only why."""
     try:
-        outcome = kept(looked, simulated, cell_id, _symbol_input(looked))
+        outcome = kept(looked, simulated, cell_id, symbol_input(looked))
     except VolbalError as error:
         st.error(f"It cannot be simulated again: {error}", icon=":material/error:")
         return None
@@ -127,7 +169,7 @@ def why_invalid(looked: Looked, cell_id: int) -> str:
     return "It breaks a bound."
 
 
-def _symbol_input(looked: Looked) -> str:
+def symbol_input(looked: Looked) -> str:
     """Whose prices the cell is simulated on."""
     if len(looked.symbols) == 1:
         return looked.symbols[0]
@@ -148,7 +190,8 @@ def simulated(looked: Looked, cell_id: int, symbol: str) -> Simulation:
     return study_results.simulate_cell(looked.database, looked.study_id, cell_id, symbol)
 
 
-def _link(outcome: Simulation) -> None:
+def link(outcome: Simulation) -> None:
+    """The way to the simulation on its own page."""
     history = outcome.prepared.history
     setup = replace(outcome.prepared.setup, start=history.first_date, end=history.last_date)
     asked = address.Question(history.symbol, outcome.policy, setup)
@@ -264,12 +307,14 @@ def show_applied(looked: Looked) -> None:
         )
 
 
-def found(looked: Looked, cell_id: int) -> CellResult | None:
-    """The cell; None, and said why, where the study has none such."""
+def found(
+    looked: Looked, cell_id: int, instead: str = "The best cell is shown."
+) -> CellResult | None:
+    """The cell; None, and said why and what happens instead, where the study has none such."""
     try:
         return kept(looked, _cell, cell_id)
     except VolbalError as error:
-        st.warning(f"{error} The best cell is shown.", icon=":material/link_off:")
+        st.warning(f"{error} {instead}", icon=":material/link_off:")
         return None
 
 

@@ -14,7 +14,18 @@ import pandas as pd
 
 from volbal.engine.metrics import CENTRES, Metric
 from volbal.formatting import UNIT, axis_expression
-from volbal.ui.charts import BLUE, BY_COLOUR, FAINT, LABEL, NARROW, ORANGE, SLATE, Option, bands
+from volbal.ui.charts import (
+    BLUE,
+    BY_COLOUR,
+    FAINT,
+    LABEL,
+    NARROW,
+    ORANGE,
+    SLATE,
+    STRAIGHT,
+    Option,
+    bands,
+)
 
 Chart = alt.LayerChart | alt.FacetChart
 
@@ -27,6 +38,9 @@ ROOMY: Final = "bandwidth('x') >= {wide} && bandwidth('y') >= 15"
 
 LETTER: Final = 6.2
 """Width of a letter on a cell, in pixels."""
+
+SELECTED: Final = "cell.cell_id && indexof(cell.cell_id, datum.cell_id) >= 0"
+"""Whether a datum is of the cell that the selection parameter "cell" holds."""
 
 PLACE: Final = ["x", "y", "cell_id"]
 """What every mark on a cell carries, so that a click on any of them is one on the cell."""
@@ -81,13 +95,15 @@ def colour_scale(metric: Metric, values: pd.Series) -> alt.Scale:
     if centre is not None and low < centre < high:
         reach = max(high - centre, centre - low)
         ends = [centre - reach, centre + reach]
-        return alt.Scale(domain=ends, domainMid=centre, reverse=reverse, clamp=True)
+        return alt.Scale(
+            domain=ends, domainMid=centre, reverse=reverse, clamp=True, interpolate=STRAIGHT
+        )
     low = low if low < high else low - 1.0
     if centre is None:
         return alt.Scale(domain=[low, high], reverse=reverse, clamp=True)
     near, far = (high, low) if high <= centre else (low, high)
     ends = sorted((far, 2.0 * near - far))
-    return alt.Scale(domain=ends, domainMid=near, clamp=True)
+    return alt.Scale(domain=ends, domainMid=near, clamp=True, interpolate=STRAIGHT)
 
 
 def _legend_values(metric: Metric, values: pd.Series) -> Any:
@@ -166,9 +182,12 @@ def heatmap(
 
 
 def _told(hints: Sequence[str]) -> Any:
-    """The columns as they are: formatting 10,000 of them would take the browser a second."""
+    """The columns as they are: formatting 10,000 of them would take the browser a second.
+
+    Nothing of the selected cell: its panel has it all, and the pointer's would cover that.
+    """
     pairs = ", ".join(f"{json.dumps(name)}: datum[{json.dumps(name)}]" for name in hints)
-    return alt.value(alt.ExprRef(f"{{{pairs}}}"))
+    return alt.value(alt.ExprRef(f"{SELECTED} ? '' : {{{pairs}}}"))
 
 
 def _click(chosen: int | None = None) -> alt.Parameter:

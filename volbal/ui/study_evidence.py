@@ -10,7 +10,7 @@ import streamlit as st
 from volbal.engine.metrics import METRIC
 from volbal.errors import VolbalError
 from volbal.formatting import metric_text
-from volbal.services import studies, study_results
+from volbal.services import study_results
 from volbal.services.study_results import CellResult, Selection, Vault
 from volbal.ui import acting, tables
 from volbal.ui.fields import parameter_text, shown_value
@@ -35,18 +35,7 @@ def draw(looked: Looked, cell: CellResult | None) -> None:
         _draw_selection(looked)
         _draw_vault(looked, cell)
     st.markdown("**What the cells are of**")
-    tried = (
-        f"{one}: {cells:,} cells have ever been tried on it, by deleted studies, too. What a "
-        "stored study has tried on the same prices is not counted again."
-        for one, cells in trials(looked)
-    )
-    told = (*looked.study.evidence, *tried)
-    st.markdown("\n".join(f"- {plain(sentence)}" for sentence in told))
-
-
-def trials(looked: Looked) -> list[tuple[str, int]]:
-    """How often each symbol has been searched, whatever study did it."""
-    return [(one, studies.trials(looked.database, one)) for one in looked.symbols]
+    st.markdown("\n".join(f"- {plain(sentence)}" for sentence in looked.study.evidence))
 
 
 def _draw_selection(looked: Looked) -> None:

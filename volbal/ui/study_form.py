@@ -63,6 +63,9 @@ KIND_TEXTS: Final[Mapping[Kind, str]] = {
     "not_equal": "not equal to",
 }
 ARROWS: Final = {"up": "↑ more", "down": "↓ less"}
+ENDS: Final = {"low": "Min", "high": "Max", "step": "Step"}
+"""The inputs of a range."""
+
 MOST_TOLD: Final = 5
 """Symbols whose range of prices is told."""
 
@@ -199,8 +202,12 @@ def _parameter(page: str, name: str) -> Parameter:
         return Parameter(name, tuple(value for value in choices(name) if value in chosen))
     if recalled(page, f"{name}.listed"):
         return listed_parameter(name, recalled(page, f"{name}.list"))
-    ends = (value_text(recalled(page, f"{name}.{end}")) for end in ("low", "high", "step"))
-    return exact_range(name, *ends)
+    ends = {end: recalled(page, f"{name}.{end}") for end in ENDS}
+    missing = [ENDS[end].lower() for end, value in ends.items() if value is None]
+    if missing:
+        told = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+        raise InvalidInput(name, told, "type a number")
+    return exact_range(name, *map(value_text, ends.values()))
 
 
 def swept_fields(page: str) -> set[str]:
@@ -275,18 +282,17 @@ def _list_input(page: str, name: str) -> None:
 
 def _range_inputs(page: str, name: str) -> None:
     field = FIELDS[name]
-    state = dict(zip(("low", "high", "step"), field.sweep, strict=True))
+    state = dict(zip(ENDS, field.sweep, strict=True))
     _default(page, {f"{name}.{end}": value for end, value in state.items()})
-    low, high, step = (value_text(value) for value in field.sweep)
-    examples = {"low": ("Min", low), "high": ("Max", high), "step": ("Step", step)}
     row = st.grid(3, min_column_width=60, gap="xxsmall")
-    for end, (label, example) in examples.items():
+    for end, label in ENDS.items():
         row.number_input(
             label,
+            value=None,  # emptied, it is missing and not 0
             key=f"{page}.{name}.{end}",
             step=field.step,
             format="%.15g",
-            help=f"{label} of {field.label.lower()}. Example: {example}.",
+            help=f"{label} of {field.label.lower()}. Example: {value_text(state[end])}.",
         )
 
 

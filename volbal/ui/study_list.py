@@ -115,7 +115,7 @@ def _lines(database: Database, shown: Sequence[Study]) -> None:
         st.session_state[OPENED] = ids[clicked["row"]]
 
     opening = st.column_config.ButtonColumn(
-        "", width=70, type="tertiary", pinned=True, key=f"{key}-open", on_click=on_open
+        "", width=60, type="tertiary", pinned=True, key=f"{key}-open", on_click=on_open
     )
     tables.show(
         pd.DataFrame([_line(database, study) for study in shown]),
@@ -143,20 +143,20 @@ def _rows(key: str) -> list[int]:
 
 
 COLUMNS: Final[dict[str, Any]] = {
-    "study": st.column_config.NumberColumn("Study", width=60, pinned=True),
-    "name": st.column_config.TextColumn("Name", width=250),
-    "state": st.column_config.TextColumn("State", width=125),
-    "progress": st.column_config.ProgressColumn("Progress", format="percent", width=110),
-    "symbols": st.column_config.TextColumn("Symbols", width=110),
-    "cells": st.column_config.NumberColumn("Cells", format="localized", width=90),
+    "study": st.column_config.NumberColumn("Study", width=50, pinned=True),
+    "state": st.column_config.TextColumn("State", width=95),
     "best": st.column_config.TextColumn(
         "Best",
-        width=90,
+        width=75,
         alignment="right",
         help="Of the cell with the best plateau, once the study no longer runs",
     ),
-    "goal": st.column_config.TextColumn("Goal", width=120, help="The first one: what Best is of"),
-    "at": st.column_config.TextColumn("Best cell", width=260),
+    "name": st.column_config.TextColumn("Name", width=230),
+    "goal": st.column_config.TextColumn("Goal", width=110, help="The first one: what Best is of"),
+    "at": st.column_config.TextColumn("Best cell", width=290),
+    "progress": st.column_config.ProgressColumn("Progress", format="percent", width=110),
+    "cells": st.column_config.NumberColumn("Cells", format="localized", width=80),
+    "symbols": st.column_config.TextColumn("Symbols", width=110),
     "created": st.column_config.DatetimeColumn("Created", format="YYYY-MM-DD HH:mm", width=140),
     "note": st.column_config.TextColumn("Note", width=160),
 }
@@ -168,14 +168,14 @@ def _line(database: Database, study: Study) -> dict[str, Any]:
     return {
         "open": "Open",
         "study": study.study_id,
-        "name": study.request.name,
         "state": study.progress.standing,
-        "progress": study.progress.percentage / 100.0,
-        "symbols": ", ".join(study.request.symbols),
-        "cells": study.progress.total,
         "best": best,
+        "name": study.request.name,
         "goal": METRIC[study.request.goals[0].metric].label,
         "at": at,
+        "progress": study.progress.percentage / 100.0,
+        "cells": study.progress.total,
+        "symbols": ", ".join(study.request.symbols),
         "created": study.created_at,
         "note": study.note,
     }

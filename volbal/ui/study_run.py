@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Thread
 from typing import Final
 
 import streamlit as st
 
 from volbal.domain.study_states import StudyNotStartable, StudyRunning, StudyState
-from volbal.services import studies
+from volbal.services import studies, study_results
 from volbal.services.running import Database
 from volbal.services.studies import Progress, Study, StudyNotFound
 from volbal.services.study_request import StudyRequest
+from volbal.services.study_results import View
 from volbal.ui import acting, study_words
 from volbal.ui.forms import SOURCE, remember
 from volbal.ui.log import plain
@@ -33,6 +35,9 @@ PATIENCE: Final = 0.7
 
 LOOK_SECONDS: Final = 0.5
 """How often a running study is looked at."""
+
+SOON: Final = 0.1
+"""How long a look waits for a ranking, in seconds: those of small studies are ready by then."""
 
 REDRAW_SECONDS: Final = 5.0
 """How often its results are drawn again at most."""
@@ -147,7 +152,8 @@ def _key(request: StudyRequest) -> str:
 
 
 def _show(page: str, study_id: int) -> None:
-    remember(page, {"study": study_id, "x": None, "y": None, "of": None, "cell": None})
+    remember(page, dict.fromkeys(("x", "y", "of", "cell"), None))
+    remember(page, {"study": study_id, "cells": []})
 
 
 def settle(page: str, database: Database) -> None:
@@ -162,7 +168,7 @@ def settle(page: str, database: Database) -> None:
         time.sleep(0.02)
 
 
-def watch(page: str, database: Database, study: Study) -> None:
+def watch(page: str, database: Database, study: Study, view: View) -> None:
     """Where the study stands, while it may change by itself, and what can be done about it.
 
     The buttons are no part of what looks again and again: a click on them need not wait until
@@ -173,19 +179,23 @@ def watch(page: str, database: Database, study: Study) -> None:
     if study.state is StudyState.RUNNING:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             with st.container():
-                _look_again(page, database, study)
+                _look_again(page, database, study, view)
             _button(database, study, "Cancel", "stop_circle", _cancel)
         return
-    _look_again(page, database, study)
+    _look_again(page, database, study, view)
     if study.state in HALTED:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(_stopped_text(study.progress), width="stretch")
             _button(database, study, "Resume", "play_arrow", _resume)
 
 
-def _look_again(page: str, database: Database, study: Study) -> None:
-    """Draw the page again when the study has changed, whoever changed it."""
+def _look_again(page: str, database: Database, study: Study, view: View) -> None:
+    """Draw the page again when the study has changed, whoever changed it.
+
+    What it is ranked by is made ready aside meanwhile, so that the progress goes on.
+    """
     drawn, drawn_at = study.progress, time.monotonic()
+    ranking: list[Thread] = []
     runs = study.state is StudyState.RUNNING
 
     @st.fragment(run_every=LOOK_SECONDS if runs else 4 * LOOK_SECONDS)
@@ -196,8 +206,14 @@ def _look_again(page: str, database: Database, study: Study) -> None:
             st.rerun()
         empty = drawn.completed <= drawn.invalid
         due = empty or time.monotonic() - drawn_at > _pause(page)
-        if now.standing != drawn.standing or (due and now.completed > drawn.completed):
+        if now.standing != drawn.standing:
             st.rerun()
+        if due and now.completed > drawn.completed:
+            if not ranking:
+                ranking.append(study_results.prepare(database, study.study_id, view))
+            ranking[0].join(SOON)
+            if not ranking[0].is_alive():
+                st.rerun()
         if runs:
             st.progress(now.percentage / 100.0, study_words.progress_text(now))
 

@@ -21,6 +21,7 @@ from volbal.services.running import Database
 from volbal.services.studies import Study
 from volbal.services.study_request import StudyRequest
 from volbal.services.study_results import Counts, View
+from volbal.services.study_sides import MOST
 from volbal.ui.fields import FIELDS
 from volbal.ui.forms import remember
 from volbal.ui.study_form import KIND_TEXTS
@@ -97,6 +98,11 @@ class Looked:
     def symbols(self) -> tuple[str, ...]:
         """Those that the view is of."""
         return self.request.symbols if self.view.symbol is None else (self.view.symbol,)
+
+    @property
+    def part(self) -> str:
+        """The part of the range that the cells are of."""
+        return "the search part of the range" if self.request.split else "the whole range"
 
     def column(self, name: str) -> Metric:
         """A metric or score; its direction is the goal's where it is one."""
@@ -211,6 +217,21 @@ def choose(page: str, cell: int | None, by: str) -> None:
     turns = st.session_state.setdefault(f"{page}-turns", {})
     for element in turns:
         turns[element] += element != by
+
+
+def pinned(page: str) -> list[int]:
+    """The cells that stand side by side."""
+    cells: list[int] = st.session_state.get(f"{page}.cells") or []
+    return cells
+
+
+def turn_pin(page: str, cell: int) -> None:
+    """Put a cell among those side by side, or take it out of them; beyond MOST nothing changes."""
+    cells = pinned(page)
+    if cell in cells:
+        remember(page, {"cells": [one for one in cells if one != cell]})
+    elif len(cells) < MOST:
+        remember(page, {"cells": [*cells, cell]})
 
 
 def key_of(looked: Looked, element: str) -> str:

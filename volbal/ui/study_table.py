@@ -11,6 +11,7 @@ from volbal.engine.metrics import METRIC
 from volbal.formatting import limit_text
 from volbal.services import study_results
 from volbal.services.study_results import Filters, Status
+from volbal.services.study_sides import MOST
 from volbal.ui import tables
 from volbal.ui.fields import shown_value
 from volbal.ui.study_shared import (
@@ -24,7 +25,9 @@ from volbal.ui.study_shared import (
     key_of,
     label,
     option_input,
+    pinned,
     status_texts,
+    turn_pin,
 )
 from volbal.ui.study_words import within
 
@@ -238,6 +241,7 @@ def _leaf_key(looked: Looked, asked: tuple[Any, ...]) -> str:
 def _show(looked: Looked, rows: pd.DataFrame, columns: list[str], chosen: int | None) -> None:
     names = ["rank", "status", *looked.parameters, *columns]
     frame = pd.DataFrame({name: _texts(looked, name, rows) for name in names})
+    frame.insert(1, "pin", _pin_texts(looked, rows))
     titles = {_title(looked, name): name for name in names if name != "status"}
     key = key_of(looked, ELEMENT)
     cells = rows["cell_id"].tolist()
@@ -256,6 +260,13 @@ def _show(looked: Looked, rows: pd.DataFrame, columns: list[str], chosen: int | 
         name: st.column_config.TextColumn(title, alignment="right")
         for title, name in titles.items()
     }
+
+    def on_pin() -> None:
+        turn_pin(looked.page, int(cells[st.session_state[f"{key}-pin"]["row"]]))
+
+    config["pin"] = st.column_config.ButtonColumn(
+        "Compare", width=85, type="tertiary", key=f"{key}-pin", on_click=on_pin
+    )
     config["rank"] = st.column_config.TextColumn("Rank", alignment="right", pinned=True, width=60)
     for name in ("status", *looked.parameters):
         title = _title(looked, name) if name in looked.parameters else "Status"
@@ -273,6 +284,17 @@ def _show(looked: Looked, rows: pd.DataFrame, columns: list[str], chosen: int | 
         selection_mode=["single-row", "single-column"],
         selection_default={"selection": {"rows": chosen_rows}},
     )
+
+
+def _pin_texts(looked: Looked, rows: pd.DataFrame) -> list[str | None]:
+    """What a click does with each row; nothing to one too many, or that has no figures."""
+    cells = pinned(looked.page)
+    more = "Add" if len(cells) < MOST else None
+    pairs = zip(rows["cell_id"].tolist(), rows["status"].tolist(), strict=True)
+    return [
+        "Remove" if cell in cells else None if status == "invalid" else more
+        for cell, status in pairs
+    ]
 
 
 def _alike_text(looked: Looked) -> str:

@@ -11,7 +11,14 @@ from volbal.services import study_results
 from volbal.services.running import Database
 from volbal.services.studies import Study
 from volbal.services.study_results import CellResult, Counts, View
-from volbal.ui import study_cell, study_evidence, study_heatmap, study_plots, study_table
+from volbal.ui import (
+    study_cell,
+    study_evidence,
+    study_heatmap,
+    study_plots,
+    study_sides,
+    study_table,
+)
 from volbal.ui.log import plain
 from volbal.ui.study_address import PANELS
 from volbal.ui.study_shared import Looked, chosen_cell, counted, kept, rejected_text
@@ -23,6 +30,7 @@ TITLES: Final[Mapping[str, str]] = {
     "trade-offs": "Trade-offs",
     "parallel": "Parallel",
     "slices": "Slices",
+    "cells": "Side by side",
     "evidence": "Evidence",
 }
 SPLIT: Final = "Split: 60 % of the range to search, 20 % to select, 20 % in the vault."
@@ -48,6 +56,9 @@ def draw(database: Database, study: Study, view: View, page: str) -> None:
         st.info(unranked_text(looked, counts), icon=":material/filter_alt_off:")
     panel = _panel_input(looked)
     chosen, cell = _cell(looked, counts)
+    if panel == "cells":
+        study_sides.draw(looked, counts, chosen)
+        return
     best = chosen is None
     if panel in WIDE or cell is None:
         _draw_panel(looked, counts, panel, chosen, cell)
@@ -115,11 +126,10 @@ def ranking_text(looked: Looked, counts: Counts) -> str:
     """What ranked what, in a sentence, and how many cells took part."""
     many = f"{len(looked.symbols)} symbols** (the mean of the scores on each)"
     of = f"{plain(looked.symbols[0])}**" if len(looked.symbols) == 1 else many
-    part = "the search part of the range" if looked.request.split else "the whole range"
     so_far = ""
     if counts.stored < counts.total:
         so_far = f"So far {counts.stored:,} of {counts.total:,} cells. "
-    told = f"{so_far}Ranked by {_goals_text(looked)} of **{of} on **{part}**"
+    told = f"{so_far}Ranked by {_goals_text(looked)} of **{of} on **{looked.part}**"
     if counts.peak is None:
         return f"{told}."
     standing = f"{counts.feasible:,} are feasible"
@@ -173,7 +183,7 @@ def evidence_texts(looked: Looked, counts: Counts) -> list[str]:
     for cells, what in ((counts.invalid, "invalid"), (counts.unranked, "without a goal's value")):
         if cells:
             told.append(f"{cells:,} {what}.")
-    tried = sum(cells for _, cells in study_evidence.trials(looked))
+    tried = sum(looked.study.trials[symbol] for symbol in symbols)
     luck = (
         f"{tried:,} cells have ever been tried on {plain(one or 'these symbols')}: the best of many"
     )

@@ -10,6 +10,7 @@ from volbal.engine.metrics import METRIC
 from volbal.formatting import number, percent, value_text
 from volbal.services.studies import Estimate, Progress
 from volbal.services.study_request import StudyRequest
+from volbal.services.study_runner import LONG_SECONDS
 from volbal.ui.fields import FIELDS, shown_value
 from volbal.ui.log import plain
 
@@ -28,8 +29,6 @@ WAITING: Final = ("violet", "hourglass_empty")
 
 MOST_NAMED: Final = 4
 DAYS_A_YEAR: Final = 365.25
-LONG_SECONDS: Final = 3.0
-"""From here on what else the computer does is felt."""
 NAMES: Final = ("Sharpe", "Sortino", "Calmar")
 """Of people: they keep their capital within a sentence."""
 ARROWS: Final = {"up": "↑", "down": "↓"}
@@ -100,8 +99,8 @@ def count_text(request: StudyRequest, found: Estimate) -> str:
         about = "about " if found.sampled else ""
         why = broken_text(request, found)
         told.append(f"{about}{found.valid:,} valid, {found.invalid:,} invalid: {why}")
-    idle = ", longer on a busy computer" if found.seconds >= LONG_SECONDS else ""
-    return " · ".join((*told, f"about {seconds_text(found.seconds)}{idle}"))
+    load = " while the computer is as busy as now" if found.seconds >= LONG_SECONDS else ""
+    return " · ".join((*told, f"about {seconds_text(found.seconds)}{load}"))
 
 
 def broken_text(request: StudyRequest, found: Estimate) -> str:

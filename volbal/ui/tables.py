@@ -128,7 +128,7 @@ def files(
     if rows >= LONG_ROWS:
         note = (
             f"{rows:,} rows: an Excel workbook takes about {duration(rows / XLSX_ROWS_A_SECOND)} "
-            "to make, Parquet and CSV a few seconds."
+            "to make, Parquet and CSV a few seconds. Its button turns until the file is there."
         )
     entries = [_File(LABELS[kind], name, kind, make) for kind, make in makers.items()]
     _menu(entries, key, title, note)

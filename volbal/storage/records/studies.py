@@ -198,18 +198,18 @@ def store_study_state(
     connection: Connection,
     study_id: int,
     state: StudyState,
-    now: datetime,
+    completed_at: datetime | None,
     error: str | None = None,
     failed: int = 0,
 ) -> None:
-    """It has ended, in one way or another."""
+    """It is no longer worked on. completed_at: None where it has not come to an end."""
     connection.execute(
         """
         update studies
         set state = ?, completed_at = ?, error = ?, failed = ?
         where study_id = ?
         """,
-        [state.value, stored(now), error, failed, study_id],
+        [state.value, _stored(completed_at), error, failed, study_id],
     )
 
 
@@ -278,11 +278,10 @@ def count_trials(connection: Connection, symbol: str, cells: int) -> None:
     )
 
 
-def trials_of(connection: Connection, symbol: str) -> int:
-    row = connection.execute(
-        "select coalesce(sum(cells), 0) from trials where symbol = ?", [symbol]
-    ).fetchone()
-    return number(row)
+def trials(connection: Connection) -> dict[str, int]:
+    """Cells ever simulated on each symbol, whatever study did it, deleted ones included."""
+    rows = connection.execute("select symbol, cells from trials").fetchall()
+    return {symbol: int(cells) for symbol, cells in rows}
 
 
 def has_study_event(connection: Connection, study_id: int, sentence: str) -> bool:
@@ -334,6 +333,10 @@ def _study(row: Row) -> StoredStudy:
         prices=None if prices is None else json.loads(prices),
         vault=None if vault is None else json.loads(vault),
     )
+
+
+def _stored(at: datetime | None) -> datetime | None:
+    return None if at is None else stored(at)
 
 
 def _moment(at: datetime | None) -> datetime | None:
