@@ -24,8 +24,9 @@ _HEAD: Final = Template("""<style>
 html.arriving { background: light-dark(#FFFFFF, #0E1420); color-scheme: light dark; }
 html.arriving [data-testid=stAppViewContainer],
 html.arriving [data-testid=stAppViewContainer] * { visibility: hidden !important; }
-html.arriving::before { content: ""; position: fixed; inset: 0 0 auto; height: 3px;
-  background: light-dark(#1D4ED8, #5B8DEF); animation: arriving 1.2s .5s infinite backwards; }
+html.arriving::before { content: ""; position: fixed; z-index: 1; inset: 0 0 auto;
+  height: 3px; background: light-dark(#1D4ED8, #5B8DEF);
+  animation: arriving 1.2s .5s infinite backwards; }
 @keyframes arriving { from { transform: translateX(-100%); } to { transform: translateX(100%); } }
 @media (max-width: 480px) { [data-testid=stTabs] [role=tablist] { gap: .7rem; } }
 </style>
