@@ -56,15 +56,16 @@ def warm_up() -> None:
         # Once for its imports and caches: calendars, bundled prices, the file's pages.
         overview.overview(running.database(), datetime.now(UTC))
         kernel.warm_up()
-        # Streamlit collects garbage after every run of a page, and everything waits for it: what
-        # stays for ever, the modules above all, need not be looked through each time.
-        gc.collect()
-        gc.freeze()
     except VolbalError:
         pass  # `open_records` has reported it
     except Exception:
         # The page that needs the missing piece reports it; the server must go on.
         LOG.exception("Warm-up failed")
+    finally:
+        # Streamlit collects garbage after every run of a page, and everything waits for it: what
+        # stays for ever, the modules above all, need not be looked through each time.
+        gc.collect()
+        gc.freeze()
 
 
 def open_records() -> None:

@@ -42,7 +42,7 @@ from volbal.services.study_request import StudyRequest
 PATHS = (
     "/",
     "/position",
-    "/position?id=1&part=settings",
+    "/position?id=1&tab=Settings",
     "/timeline",
     "/dividends",
     "/data",

@@ -1,5 +1,6 @@
 """The document that a browser gets for every screen."""
 
+import gc
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from streamlit import file_util
 
 from volbal.ui import document
 
-from .conftest import LOCAL
+from .conftest import LOCAL, Asker
 
 STATIC = Path(file_util.get_static_dir())
 
@@ -44,3 +45,15 @@ def test_what_a_page_waits_for_is_called_so_by_streamlit(
     assert len(names) == 10
     scripts = "".join(path.read_text("utf-8") for path in STATIC.glob("static/js/[A-Zi]*.js"))
     assert {name for name in names if name not in scripts} == set()
+
+
+def test_what_stays_for_ever_is_not_looked_through_after_every_run(ask: Asker) -> None:
+    from app import warm_up
+
+    assert ask("GET", "/healthz").is_success  # the records are its own
+    before = gc.get_freeze_count()
+    try:
+        warm_up()
+        assert gc.get_freeze_count() - before > len(gc.get_objects())
+    finally:
+        gc.unfreeze()
