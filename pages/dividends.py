@@ -43,10 +43,14 @@ def figures(found: Payouts) -> None:
 
 def pay(lines: list[DividendLine]) -> str:
     with running.database().lease():
+        owed = {one.dividend_id for one in payouts.payouts(running.database()).receivable}
         for line in lines:
             income.pay(running.database(), line.dividend_id, acting.now())
-    count = "1 dividend is" if len(lines) == 1 else f"{len(lines)} dividends are"
-    return f"{count} paid: {money(payouts.total(lines))} is cash now."
+    moved = [one for one in lines if one.dividend_id in owed]
+    if not moved:
+        return "Nothing was left to record: it was paid already."
+    count = "1 dividend is" if len(moved) == 1 else f"{len(moved)} dividends are"
+    return f"{count} paid: {money(payouts.total(moved))} is cash now."
 
 
 def accrue(position_ids: list[int]) -> str:
@@ -103,8 +107,9 @@ def draw_upcoming(lines: list[DividendLine]) -> None:
     late = [line for line in lines if line.ex_on <= exchange_date(acting.now())]
     if late:
         due = sorted({line.position_id for line in late})
+        it_is = "It is" if len(late) == 1 else "They are"
         st.warning(
-            f"{len(late):,} of them went ex already. They are worked off when their position is "
+            f"{len(late):,} of them went ex already. {it_is} worked off when the position is "
             "next evaluated, or now.",
             icon=":material/event_busy:",
         )
@@ -152,18 +157,18 @@ def doubt(position_id: int) -> str:
 def announce(named: dict[str, int]) -> str:
     """What the form asks; its inputs keep their values. Raises VolbalError."""
     state = st.session_state
-    if state["dividends.ex_on"] is None or state["dividends.per_share"] is None:
-        raise InvalidInput("dividend", "something is missing", "give ex-date and amount per share")
+    asked, ex_on = acting.given("per_share", "dividends.per_share"), state["dividends.ex_on"]
+    if ex_on is None:
+        raise InvalidInput("ex_on", "nothing is chosen", "choose the first day without it")
     position_id = named[state["dividends.position"]]
     position = positions.find_position(running.database(), position_id)
-    income.require_held(position, state["dividends.ex_on"])
-    asked, doubted = state["dividends.per_share"], doubt(position_id)
-    acting.require_confirmed("per_share", f"dividends-{position_id}", asked, doubted)
+    income.require_held(position, ex_on)
+    acting.require_confirmed("per_share", f"dividends-{position_id}", asked, doubt(position_id))
     made = income.announce(
         running.database(),
         position_id,
-        ex_on=state["dividends.ex_on"],
-        per_share=Decimal(repr(state["dividends.per_share"])),
+        ex_on=ex_on,
+        per_share=asked,
         pay_on=state["dividends.pay_on"],
         now=acting.now(),
     )
@@ -199,9 +204,8 @@ def draw_form(named: dict[str, int]) -> None:
         grid.number_input(
             "Gross per share",
             value=None,
-            min_value=0.0,
             step=0.01,
-            format="%.6g",
+            format="%.12g",
             key="dividends.per_share",
             help="Before withholding, specials of that date included. Example: 0.485.",
         )

@@ -9,6 +9,8 @@ from volbal.domain.wording import MINUS
 from volbal.engine.metrics import Metric
 
 UNDEFINED = "–"
+LONG = 1e15
+"""From here on a value is told by its power of ten: nobody counts zeros."""
 UNIT = " %"
 """How a percentage ends."""
 
@@ -78,6 +80,8 @@ def value_text(value: float | bool | str) -> str:
     """A parameter's value as short as it stays exact."""
     if isinstance(value, bool | str):
         return str(value).lower()
+    if abs(value) >= LONG:
+        return repr(float(value))
     return f"{Decimal(repr(float(value))).normalize():f}"
 
 

@@ -167,6 +167,7 @@ MISSING = [
     ("POST", "/v1/orders/999999/cancel", None, "order_not_found"),
     ("POST", "/v1/orders/999999/reject", {"reason": "x"}, "order_not_found"),
     ("POST", "/v1/dividends/999999/pay", None, "dividend_not_found"),
+    ("POST", "/v1/dividends/999999/withdraw", None, "dividend_not_found"),
 ]
 
 
@@ -348,7 +349,13 @@ def test_a_dividend_is_announced_accrued_and_paid_once(ask: Asker, a_position: i
     assert (made.status_code, made.json()["state"]) == (201, "announced")
     pay = f"/v1/dividends/{made.json()['dividend_id']}/pay"
     assert told(ask("POST", pay)) == (422, "invalid_dividend")
+    wrong = body | {"ex_on": "2026-01-05"}
+    made = ask("POST", f"/v1/positions/{a_position}/dividends", json=wrong).json()
+    withdraw = f"/v1/dividends/{made['dividend_id']}/withdraw"
+    assert ask("POST", withdraw).json() == made
+    assert told(ask("POST", withdraw)) == (404, "dividend_not_found")
     ask("POST", f"/v1/positions/{a_position}/evaluate", json={"price": 100})
+    assert told(ask("POST", pay.replace("pay", "withdraw"))) == (422, "invalid_dividend")
     for _ in range(2):
         assert ask("POST", pay).json()["state"] == "paid"
     backwards = body | {"ex_on": "2026-02-02", "pay_on": "2026-02-01"}

@@ -76,6 +76,9 @@ def test_a_rung_without_an_order_is_the_last_and_says_why() -> None:
     assert len(found.up) == 1
     assert found.up[0].decision.order is None
     assert found.up[0].decision.reason is Reason.BELOW_MIN_NOTIONAL
+    # 3/103 · 1.6667 of the equity, 10,000 + 100 · 103 = 20,300.
+    assert found.up[0].decision.hindrance == "an order of 985.46 is below the smallest one"
+    assert [rung.side for rung in (*found.up, *found.down)] == [Side.SELL, Side.BUY]
     assert found.triggers_up is None
 
 

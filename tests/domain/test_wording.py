@@ -18,11 +18,22 @@ def test_prices_show_cents_and_further_decimals_only_where_there_are_any() -> No
     assert wording.price(Decimal("0.1234567")) == "0.123457"
     assert wording.price(Decimal("0.0000001")) == "0.0000001"
     assert wording.price(Decimal(0)) == "0.00"
+    assert wording.price(1e300) == "1e+300"
 
 
 def test_whole_shares_have_no_decimals() -> None:
     assert wording.shares(Decimal("10.000000000000")) == "10"
     assert wording.shares(Decimal("1000.5")) == "1,000.5"
+
+
+def test_one_share_is_no_plural() -> None:
+    counts = (1, Decimal("1.000000000000"), -1, 0, Decimal("1.5"), 1000)
+    assert [wording.share_count(count) for count in counts] == [
+        "1 share", "1 share", "\N{MINUS SIGN}1 share", "0 shares", "1.5 shares", "1,000 shares",
+    ]  # fmt: skip
+    assert [wording.counted(count, "bar") for count in (0, 1, 1200)] == [
+        "0 bars", "1 bar", "1,200 bars",
+    ]  # fmt: skip
 
 
 def test_ages_are_told_in_their_largest_unit() -> None:

@@ -7,7 +7,7 @@ from volbal.domain.policy import Policy
 from volbal.engine.grid import Grid, exact_range
 from volbal.engine.metrics import METRIC, METRICS
 from volbal.formatting import percent, short_texts
-from volbal.ui import fields, study_charts
+from volbal.ui import charts, fields, study_charts
 
 LINE = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0, 4.0], "loss": [5.0, 3.0, 4.0, 1.0, float("nan")]})
 
@@ -72,3 +72,32 @@ def test_every_sweepable_field_has_a_label_an_example_and_a_usable_range() -> No
         if not fields.choices(name):
             low, high, step = (f"{value:.10g}" for value in field.sweep)
             assert len(Grid(Policy(), (exact_range(name, low, high, step),))) >= 5, name
+
+
+def test_moments_are_laid_out_in_time() -> None:
+    times = pd.to_datetime(["2026-01-05 10:00", "2026-01-05 16:00"])
+    answer = pd.DataFrame({"at": times, "equity": [1.0, 2.0]})
+    drawn = {kind: charts.answer_chart(answer, kind, "at", "equity", None).to_dict() for kind in (
+        "Line", "Bar")}  # fmt: skip
+    assert drawn["Line"]["encoding"]["x"]["type"] == "temporal"
+    assert drawn["Line"]["encoding"]["x"]["axis"]["format"] == "%-d %b %Y, %H:%M"
+    assert drawn["Bar"]["encoding"]["x"]["timeUnit"] == "yearmonthdatehoursminutes"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "with_year"),
+    [
+        ("2026-03-02", "2026-03-20", {"day"}),
+        ("2026-03-02", "2026-11-20", {"month"}),
+        ("2025-12-02", "2026-03-20", {"year"}),
+    ],
+)
+def test_some_label_of_a_time_axis_has_its_year(first: str, last: str, with_year: set[str]) -> None:
+    curves = pd.DataFrame(
+        1.0,
+        pd.DatetimeIndex([first, last]),
+        pd.MultiIndex.from_product([["A"], ["value", "drawdown"]]),
+    )
+    option, _ = charts.comparison_chart(curves, "Value")
+    labels = option["xAxis"][0]["axisLabel"]["formatter"]
+    assert {name for name, text in labels.items() if "{yyyy}" in text} == {"year", *with_year}

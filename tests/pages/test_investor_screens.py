@@ -13,7 +13,9 @@ import pytest
 from books import DAY, NOW, a_cell, at
 from streamlit.testing.v1 import AppTest
 
+from volbal.domain.wording import short_percent
 from volbal.errors import InvalidInput
+from volbal.market.yahoo import Offline
 from volbal.services import autopilot, income, positions, running, sample, settings, trading
 from volbal.ui import acting, cards, holdings
 
@@ -127,10 +129,13 @@ def test_the_form_previews_and_opens_a_position_once(open_page) -> None:
     assert "**KO**: 125 shares at 40.00 and 5,000.00 in cash." in words(app)
     ladder = next(one.value for one in app.dataframe if "limit" in one.value)
     assert [round(float(limit), 2) for limit in ladder["limit"]][4:6] == [41.2, 38.8]
+    # What was typed last counts, even where the click comes before the preview.
+    app.number_input(key="opening.capital").set_value(20_000.0)
     button(app, "Open position").click().run()
     assert not app.exception
     (made,) = positions.list_positions(running.database())
-    assert (made.ticker, made.balance.quantity, made.balance.anchor) == ("KO", 125, 40)
+    assert (made.ticker, made.balance.quantity, made.balance.anchor) == ("KO", 250, 40)
+    assert "open with 250 shares and 10,000.00 in cash" in app.success[0].value
     assert app.query_params["id"] == "1"
     assert "AAPL" not in words(app)
     assert "KO #1" in words(app)
@@ -142,11 +147,52 @@ def test_a_doubtful_preset_is_named_and_settled_by_its_button(open_page) -> None
     app.number_input(key="opening.price").set_value(60.0).run()
     app.number_input(key="opening.capital").set_value(1000.0).run()
     assert any("below the smallest order of 100.00" in one.value for one in app.warning)
+    ladder = next(one.value for one in app.dataframe if "limit" in one.value)
+    assert ladder["side"].tolist() == ["no sell", "no buy"]
+    assert all("is below the smallest one" in remark for remark in ladder["remark"])
+    assert "Straight up, nothing is placed at trigger 1: an order of" in words(app)
     button(app, "Min notional").click().run()
     assert not app.warning
     button(app, "Open position").click().run()
     (made,) = positions.list_positions(running.database())
     assert made.configuration.policy.min_notional < 50
+
+
+def test_what_cannot_be_opened_says_why_and_has_no_button(open_page) -> None:
+    app = open_page("position", {"id": "new"})
+    app.text_input(key="opening.symbol").set_value("KO").run()
+    for field, typed, told in (
+        ("stock_share", 50.0, "Stock share: 50.0 is out of range; allowed: in [0, 1]"),
+        ("capital", 0.1234567, "Capital: 0.1234567 has too many decimals; allowed: a number, at"),
+        ("price", -5.0, "Price: -5 is not above 0; allowed: above 0, at most 12 decimals"),
+        ("price", 0.0, "Price: 0 is not above 0"),
+    ):
+        app.number_input(key=f"opening.{field}").set_value(typed).run()
+        assert any(told in one.value for one in app.error)
+        assert not [one for one in app.button if one.label == "Open position"]
+
+
+def test_no_number_is_refused_by_its_input_alone_without_a_sentence(open_page) -> None:
+    number = a_position()
+    trading.submit(running.database(), number, key="k", side="SELL", quantity=5, now=NOW)
+    pages = (
+        ("position", {"id": str(number), "tab": "Money"}),
+        ("position", {"id": "new"}),
+        ("dividends", {}),
+    )
+    for app in (open_page(*page) for page in pages):
+        assert app.number_input
+        assert not [one.label for one in app.number_input if one.proto.has_min or one.proto.has_max]
+
+
+def test_a_refusal_names_fields_as_the_form_does(open_page) -> None:
+    number = a_position()
+    app = open_page("position", {"id": str(number), "tab": "Money"})
+    app.number_input(key="adjust-1-0-cash").set_value(1.0)
+    button(app, "Adjust").click().run()
+    assert "Why: it is blank" in words(app)
+    button(app, "Deposit").click().run()
+    assert "Amount: nothing is typed" in words(app)
 
 
 def test_an_odd_symbol_anchor_or_cell_is_named_before_it_is_opened(open_page) -> None:
@@ -200,7 +246,7 @@ def test_a_price_of_0_is_refused_and_a_suspect_one_held_until_it_is_confirmed(op
     app = open_page("position", {"id": str(number)})
     app.number_input(key="evaluate-1-0-price").set_value(0.0)
     button(app, "Evaluate").click().run()
-    assert "0.0 is not above 0" in words(app)
+    assert "Price: 0 is not above 0; allowed: above 0, at most 12 decimals" in words(app)
     app.number_input(key="evaluate-1-0-price").set_value(40.0)
     button(app, "Evaluate").click().run()
     assert "confirm it to go on" in words(app)
@@ -230,7 +276,7 @@ def test_a_mistyped_fill_or_anchor_is_recorded_only_once_it_is_confirmed(open_pa
     button(app, "Record fill").click().run()
     assert "10.00 is \N{MINUS SIGN}90\N{NARROW NO-BREAK SPACE}% from the last price" in words(app)
     assert trading.list_orders(database, number)[0].filled == 0
-    next(box for box in app.checkbox if box.label == "I confirm 10").check()
+    next(box for box in app.checkbox if box.label == "I confirm 10.00").check()
     button(app, "Record fill").click().run()
     assert trading.list_orders(database, number)[0].filled == 5
     app.number_input(key="anchor-1-0-anchor").set_value(1000.0)
@@ -298,11 +344,14 @@ def test_a_form_drawn_before_the_ledger_grew_does_nothing(open_page) -> None:
     number = a_position()
     app = open_page("position", {"id": str(number), "tab": "Money"})
     positions.deposit(running.database(), number, 100, NOW + DAY)
-    app.number_input(key="split-1-0-new").set_value(2.0)
+    app.number_input(key="split-1-0-new").set_value(1e6)
     app.number_input(key="split-1-0-old").set_value(1.0)
     button(app, "Record split").click().run()
     assert any("has grown since this form was drawn" in one.value for one in app.error)
+    button(app, "Record split").click().run()
+    assert any("more than any known split" in one.value for one in app.error)
     assert positions.find_position(running.database(), number).balance.quantity == 50
+    app.number_input(key="split-1-0-new").set_value(2.0)
     button(app, "Record split").click().run()
     assert positions.find_position(running.database(), number).balance.quantity == 100
 
@@ -327,13 +376,16 @@ def test_settings_show_the_difference_are_saved_and_rolled_back(open_page) -> No
     app = open_page("position", {"id": str(number), "tab": "Settings"})
     app.number_input(key="setting.trigger_up").set_value(0.05).run()
     changed = app.table[-1].value
-    assert changed.to_numpy().tolist() == [["Trigger up (sell)", "0.03", "0.05"]]
-    app.text_input(key="setting-note").set_value("calmer").run()
+    before, after = map(short_percent, (0.03, 0.05))
+    assert changed.to_numpy().tolist() == [["Trigger up (sell)", before, after]]
+    app.text_input(key="setting-note").set_value("calmer")
+    app.number_input(key="setting.trigger_down").set_value(0.06)  # and saved before it is drawn
     button(app, "Save settings").click().run()
     assert not app.exception
     steps = settings.history(running.database(), number)
     assert [one.note for one in steps] == ["opened", "calmer"]
-    assert steps[1].configuration.policy.trigger_up == 0.05
+    policy = steps[1].configuration.policy
+    assert (policy.trigger_up, policy.trigger_down) == (0.05, 0.06)
     button(app, "Roll back to step 1").click().run()
     after = positions.find_position(running.database(), number)
     assert after.configuration.policy.trigger_up == 0.03
@@ -382,6 +434,18 @@ def test_the_autopilot_is_off_until_it_is_switched_on(open_page) -> None:
     assert found.is_on
 
 
+def test_an_autopilot_that_yahoo_does_not_answer_says_so_and_since_when(open_page) -> None:
+    number, database = a_position(), running.database()
+    autopilot.switch(database, number, True, NOW)
+    autopilot._wait_for_prices(database, "ACME", Offline("Yahoo cannot be reached."), NOW)
+    overview = words(open_page("overview"))
+    assert (
+        "**Autopilot waits:** ACME #1. Since 2026-01-05 10:00 New York. Yahoo cannot be reached."
+    ) in overview
+    tab = words(open_page("position", {"id": str(number), "tab": "Autopilot"}))
+    assert "It waits since 2026-01-05 10:00 New York. Yahoo cannot be reached. It asks" in tab
+
+
 def test_the_sample_is_one_click_away_on_the_first_visit(
     open_page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -428,13 +492,15 @@ def test_a_link_to_a_position_that_is_not_there_is_explained(open_page) -> None:
 
 def test_what_needs_a_look_stands_above_the_cards(open_page) -> None:
     now = acting.now()
-    first, second = a_position(now=now), a_position(now=now)
+    first, second, third = (a_position(now=now) for _ in range(3))
     trading.evaluate(running.database(), second, at(97), now)
     trading.evaluate(running.database(), first, at(100), now)
+    positions.set_anchor(running.database(), third, 10**15, now)
     app = open_page("overview")
     assert f"**Trigger met:** ACME #{second}." in words(app)
+    assert f"**Unusable price:** ACME #{third}. ACME \\#{third} cannot be worked" in words(app)
     links = [one.proto.label for one in app.get("page_link")]
-    assert links == [f"**ACME #{second}**", f"**ACME #{first}**"]
+    assert links == [f"**ACME #{number}**" for number in (second, third, first)]
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_a_value_that_a_link_brought_and_the_rule_refused_can_be_corrected(open_
 
 def test_guardrails_that_cross_are_refused_in_words(open_page) -> None:
     app = open_page("simulate", {"min_stock_share": "0.8"})
-    assert "0.8 is not below max_stock_share 0.75" in app.error[0].value
+    assert "0.8 is not below Max stock share 0.75" in app.error[0].value
 
 
 def test_a_link_brings_back_its_inputs(open_page) -> None:

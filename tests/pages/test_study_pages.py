@@ -141,7 +141,8 @@ def test_a_draft_is_saved_changed_and_run(open_page) -> None:
     assert list(table(open_page("studies"))["cells"]) == [110]
     assert app.query_params == {"study": "1"}
     assert app.button(key="optimize.save").disabled
-    app.number_input(key=f"{THRESHOLD}.high").set_value(0.02).run()
+    app.number_input(key=f"{THRESHOLD}.high").set_value(0.03).run()
+    app.number_input(key=f"{THRESHOLD}.high").set_value(0.02)  # and saved before it is drawn
     app.button(key="optimize.save").click().run()
     assert known()[0].request.combinations == 22
     assert app.query_params == {"study": "1"}
@@ -186,6 +187,8 @@ def test_a_draft_that_has_become_something_else_is_not_taken_for_the_same(open_p
             lambda app: app.number_input(key="optimize.capital").set_value(-1.0),
             "-1 is out of range",
         ),
+        (lambda app: app.number_input(key="optimize.seed").set_value(-1), "-1 is out of range"),
+        (lambda app: app.number_input(key="optimize.pay_lag_days").set_value(-5), "-5 is negative"),
         (
             lambda app: app.number_input(key="optimize.min_stock_share").set_value(0.8),
             "0.8 is not below",

@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from volbal.domain.policy import Policy
 from volbal.domain.study_states import Step
+from volbal.domain.wording import short_percent
 from volbal.engine.goals import Constraint, Goal
 from volbal.engine.grid import Parameter, exact_range
 from volbal.engine.metrics import METRIC
@@ -470,7 +471,7 @@ def test_a_policy_is_applied_to_a_position_after_its_differences_were_shown(
     assert "What changes" in words(app)
     # Cell 7 is the second threshold and the third ratio.
     before = app.table[0].value.set_index("Setting")["After"].to_dict()
-    assert (before["Trigger up (sell)"], before["Rebalance ratio"]) == ("0.02", "1.5")
+    assert (before["Trigger up (sell)"], before["Rebalance ratio"]) == (short_percent(0.02), "1.5")
     assert "After hours" not in before  # no study asks it: it stays
     app.button(key="optimize-confirm").click().run()
     policy = positions.find_position(database, 1).configuration.policy

@@ -346,7 +346,7 @@ def test_one_whose_prices_came_from_a_file_says_once_that_it_waits_for_a_longer_
     watched(passes)
     assert event_types(database, number) == ["opened", "autopilot", "evaluation", "autopilot_waits"]
     waits_for = overview.row(database, number, passes[-1]).waits_for
-    assert waits_for.startswith("The paper autopilot waits. The 1d prices of ACME were imported")
+    assert waits_for.startswith("The 1d prices of ACME were imported")
     assert "import a longer file" in waits_for
 
 
@@ -470,8 +470,16 @@ def test_new_closes_are_fetched_when_a_session_has_finished_and_missed_days_come
         assert asked[1] == 0
         assert asked[2] > 0
         assert evaluated_on(database) == ["12-22"]
+        shown = overview.row(database, 1, now + timedelta(hours=1))
+        assert event_types(database, 1).count("autopilot_waits") == 1
+        assert shown.waits_since == now
+        assert shown.waits_for.startswith("Yahoo failed over KO (HTTP 500)")
+        assert Concern.AUTOPILOT_WAITS in shown.concerns
         server.failure, now = None, moment("2014-12-29")
         fetched([now, now], server, database)
+        assert not overview.row(database, 1, now).waits_for
+        told = [one.sentence for one in positions.events(database, 1)]
+        assert len([one for one in told if one.startswith("Yahoo answers again. KO 1d got")]) == 1
     assert evaluated_on(database) == ["12-22", "12-23", "12-24", "12-26", "12-29"]
     closes = market_data.history(database, "KO").bars["close"]
     for fill in trading.list_fills(database, 1):

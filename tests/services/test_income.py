@@ -173,6 +173,16 @@ def test_a_pay_date_learned_after_the_ex_date_can_still_be_added(database: Datab
     assert positions.find_position(database, cell.position_id).balance.receivable == 0
 
 
+def test_one_announced_after_its_pay_date_is_accrued_and_paid_at_once(database: Database) -> None:
+    cell = a_cell(database)
+    announced(database, cell.position_id)
+    (moved,) = income.accrue(database, cell.position_id, NOW + 30 * DAY)
+    assert moved.state is DividendState.PAID
+    balance = positions.find_position(database, cell.position_id).balance
+    assert (balance.receivable, balance.cash) == (0, Decimal("5037.5"))
+    assert verify.verify(database) == []
+
+
 def test_paying_twice_pays_once(database: Database) -> None:
     cell = a_cell(database)
     dividend_id = announced(database, cell.position_id)

@@ -41,6 +41,12 @@ def test_the_newest_price_of_market_and_ledger_is_used(database: Database) -> No
     # The bundled prices end with the close of 2023-09-21, which is newer than the evaluation.
     assert shown.quote is not None
     assert "2023-09-21" in shown.quote.source
+    # And the returns are up to that price, like the value beside them.
+    close = Decimal("173.93")
+    assert shown.value == 9000 + 50 * close
+    assert shown.performance.stock == pytest.approx(float(close / 175 - 1))
+    assert shown.performance.time_weighted == pytest.approx(float(shown.value / 17_750 - 1))
+    assert shown.trail[-1] == float(shown.value)
     trading.evaluate(database, 1, at(174), later)
     assert row(database, 1, later).quote.price == 174
 

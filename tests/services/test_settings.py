@@ -5,6 +5,7 @@ from books import DAY, NOW, a_cell, contents, event_types
 
 from volbal.domain.configuration import difference
 from volbal.domain.policy import PRESETS, Policy
+from volbal.domain.wording import THIN_SPACE as SPACE
 from volbal.errors import InvalidInput
 from volbal.services import positions, settings
 from volbal.storage.database import Database
@@ -29,8 +30,8 @@ def test_the_history_tells_who_when_before_and_after(database: Database) -> None
         ("trigger_down", 0.03, 0.05),
     ]
     assert positions.events(database, cell.position_id)[0].sentence == (
-        "Settings changed by ann: trigger up from 0.03 to 0.05, "
-        "trigger down from 0.03 to 0.05 (calm)."
+        f"Settings changed by ann: trigger up from 3{SPACE}% to 5{SPACE}%, "
+        f"trigger down from 3{SPACE}% to 5{SPACE}% (calm)."
     )
 
 

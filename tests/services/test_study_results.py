@@ -817,6 +817,23 @@ def test_a_large_study_that_runs_is_not_ranked_anew_for_every_chunk(
     assert seen_while_it_runs(large=73) >= {24, 36, 48, 60, 72}
 
 
+def test_of_equal_cells_the_best_is_the_nearest_to_the_base_policy(run: Run) -> None:
+    """A setting that moves nothing is left where it is."""
+    parameters = (
+        Parameter("max_orders_per_day", (1, 5, 9)),
+        exact_range("trigger_threshold", "0.02", "0.04", "0.01"),
+    )
+    request = replace(REQUEST, symbols=("KO",), parameters=parameters, constraints=())
+    study_id = studies.create(run.database, request, NOW).study_id
+    studies.take(run.database, study_id, Step.START, NOW)
+    study_runner.work(run.database, study_id, workers=1)
+    found = study_results.counts(run.database, study_id)
+    for one in (found.best, found.peak):
+        assert one is not None
+        cell = study_results.cell(run.database, study_id, one)
+        assert (cell.alike, cell.parameters["max_orders_per_day"]) == (2, 5)
+
+
 def test_few_rankings_are_kept(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study_ranking, "KEPT_CELLS", 3_000)
     for weight in range(1, 8):

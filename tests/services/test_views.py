@@ -80,6 +80,20 @@ def test_the_views_show_what_the_services_did(database: Database) -> None:
         )
 
 
+def test_shares_that_have_seen_no_price_yet_are_worth_their_opening_price(
+    database: Database,
+) -> None:
+    opened = a_cell(database, quantity=50, anchor_price=100)
+    positions.set_anchor(database, opened.position_id, 110, NOW)
+    a_cell(database, quantity=50, anchor_price=None)
+    with database.read() as connection:
+        shown = connection.execute(
+            "select stock_value from v_positions order by position_id"
+        ).fetchall()
+        valued = connection.execute("select equity - cash from v_equity").fetchall()
+    assert shown == valued == [(Decimal(5000),), (None,)]
+
+
 def test_the_largest_position_the_ledger_takes_can_still_be_shown(database: Database) -> None:
     # 9,999,999,999 shares at 99.99 are just below the ledger's limit of 10^12
     cell = a_cell(database, quantity="9999999999.999999999999", anchor_price="99.99", cash=0)

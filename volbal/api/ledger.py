@@ -285,5 +285,13 @@ def pay(dividend_id: Id) -> DividendAnswer:
     return DividendAnswer.of(income.pay(database(), dividend_id, _now()))
 
 
+@router.post(
+    "/dividends/{dividend_id}/withdraw", tags=["Dividends"], responses=documented(404, 422)
+)
+def withdraw_dividend(dividend_id: Id) -> DividendAnswer:
+    """Take back an announcement, until its ex-date is worked off; answers what it was."""
+    return DividendAnswer.of(income.withdraw(database(), dividend_id, _now()))
+
+
 def _now() -> datetime:
     return datetime.now(UTC)

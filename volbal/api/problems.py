@@ -71,7 +71,7 @@ class Problem(BaseModel):
             "examples": [
                 {
                     "detail": "invalid_qty",
-                    "message": "qty: -1 is not above 0; allowed: > 0, at most 12 decimals.",
+                    "message": "qty: -1 is not above 0; allowed: above 0, at most 12 decimals.",
                     "field": "qty",
                 }
             ]

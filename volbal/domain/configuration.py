@@ -7,9 +7,23 @@ from datetime import datetime
 from typing import Any, Final
 
 from volbal.domain.policy import FIELDS, Policy
+from volbal.domain.wording import short_percent
 from volbal.errors import InvalidInput
 
 STANDARD: Final = Policy()
+
+RATIOS: Final = (
+    "trigger_up",
+    "trigger_down",
+    "min_stock_share",
+    "max_stock_share",
+    "max_trade_share",
+    "commission_rate",
+    "slippage",
+    "withholding_rate",
+    "cash_rate",
+)
+"""Settings that are shares of something: people say them in percent."""
 
 Told = float | int | bool | str
 Value = Told | None
@@ -41,6 +55,15 @@ class Change:
     name: str
     before: Told
     after: Told
+
+
+def in_words(name: str, value: Told) -> str:
+    """The value of a setting as people say it: on or off, words, ratios in percent."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, str):
+        return value.replace("_", " ")
+    return short_percent(value) if name in RATIOS else f"{value:.10g}"
 
 
 @dataclass(frozen=True, slots=True)

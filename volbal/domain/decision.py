@@ -129,6 +129,11 @@ class Decision:
         return _trims(self.sizing, float(self.price))
 
     @property
+    def hindrance(self) -> str:
+        """What stands against the order that was wished or due, empty where nothing does."""
+        return _told(self, _HINDRANCES.get(self.reason, ""))
+
+    @property
     def sentence(self) -> str:
         return _sentence(self)
 
@@ -320,7 +325,11 @@ def _order_of(notional: float) -> str:
 
 
 def _cause(decision: Decision) -> str:
-    return _CAUSES[decision.reason].format(
+    return _told(decision, _CAUSES[decision.reason])
+
+
+def _told(decision: Decision, words: str) -> str:
+    return words.format(
         where=_where(decision),
         size=money(abs(decision.sizing.guarded)),
         share=percent(decision.stock_share),
@@ -345,21 +354,25 @@ _STEPS: Final = {
     TrimStep.WHOLE_LOTS: "Whole lots",
 }
 
+_HINDRANCES: Final = {
+    Reason.AT_GUARDRAIL: "at a stock share of {share} the guardrails leave no room",
+    Reason.NO_CASH: "there is no cash to buy with",
+    Reason.NO_SHARES: "there are no shares to sell",
+    Reason.BELOW_LOT: "{size} is less than one lot",
+    Reason.BELOW_MIN_NOTIONAL: "an order of {size} is below the smallest one",
+    Reason.FEE_EXCEEDS_BENEFIT: "the fee of an order of {size} would do more harm than the order "
+    "does good",
+    Reason.DAILY_CAP: "the orders of today are used up",
+}
+
 _CAUSES: Final = {
     Reason.TRIGGERED: "{where}, beyond its trigger",
     Reason.GUARDRAIL_REBALANCE: "{where}, and a stock share of {share} has to come back to its "
     "guardrail",
     Reason.NO_TRIGGER: "{where}, between its triggers",
-    Reason.AT_GUARDRAIL: "{where}, but at a stock share of {share} the guardrails leave no room",
-    Reason.NO_CASH: "{where}, but there is no cash to buy with",
-    Reason.NO_SHARES: "{where}, but there are no shares to sell",
-    Reason.BELOW_LOT: "{where}, but {size} is less than one lot",
-    Reason.BELOW_MIN_NOTIONAL: "{where}, but an order of {size} is below the smallest one",
-    Reason.FEE_EXCEEDS_BENEFIT: "{where}, but the fee of an order of {size} would do more harm "
-    "than the order does good",
-    Reason.DAILY_CAP: "{where}, but the orders of today are used up",
     Reason.FIRST_PRICE: "this first price becomes the anchor",
     Reason.OPEN_ORDER: "an order is open; fill or cancel it first",
     Reason.AFTER_HOURS: "the price is {age} old and was made outside the regular session",
     Reason.SUSPECT_PRICE: "the price ({source}) is far from the last one; confirm it to go on",
+    **{reason: "{where}, but " + hindrance for reason, hindrance in _HINDRANCES.items()},
 }

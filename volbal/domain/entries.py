@@ -6,7 +6,7 @@ from decimal import Decimal
 from volbal.domain.ledger import Balance, Entry, Kind, Legs, Refused
 from volbal.domain.money import EXACT, MONEY, NO_MONEY, NO_SHARES, PRICE, SHARES, divided
 from volbal.domain.money import multiplied as product
-from volbal.domain.wording import money, shares
+from volbal.domain.wording import money, share_count, shares
 from volbal.errors import InvalidInput
 
 
@@ -29,7 +29,7 @@ class InsufficientShares(Refused):
 
     def __init__(self, needed: Decimal, held: Decimal) -> None:
         super().__init__(
-            f"This needs {shares(needed)} shares and the position holds {shares(held)}; "
+            f"This needs {share_count(needed)} and the position holds {shares(held)}; "
             f"make it at most {shares(held)}."
         )
 

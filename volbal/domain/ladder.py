@@ -30,8 +30,12 @@ CENT, MIL = Decimal("0.01"), Decimal("0.0001")
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One trigger after all before it were filled. decision.order None: nothing to place."""
+    """One trigger after all before it were filled. decision.order None: nothing to place.
 
+    side: of the trigger; an order that a guardrail turns round has the other one.
+    """
+
+    side: Side
     limit: Decimal
     decision: Decision
 
@@ -81,7 +85,7 @@ def _rungs(position: Position, side: Side, asked_at: datetime) -> Iterator[Rung]
         if limit <= 0:
             return
         decision = _asked(position, limit, asked_at)
-        yield Rung(limit, decision)
+        yield Rung(side, limit, decision)
         if decision.order is None:
             return
         position = _filled(position, decision, asked_at)

@@ -50,7 +50,9 @@ def round_to(unit: Unit, value: Decimal, rounding: str = ROUND_HALF_UP) -> Decim
     """`value` in `unit`; raises InvalidInput where the ledger has no room for it."""
     if not abs(value) < unit.limit:
         raise InvalidInput(
-            "amount", f"{value:.6g} is more than the ledger holds", f"allowed: below {unit.limit:f}"
+            "amount",
+            f"{value:.6g} is more than the ledger holds",
+            f"allowed: below {unit.limit:,f}",
         )
     return value.quantize(unit.step, rounding=rounding, context=EXACT)
 
@@ -85,7 +87,9 @@ def positive(field: str, value: Number, unit: Unit) -> Decimal:
     """Input > 0 in `unit`; raises InvalidInput naming `field`."""
     number = parsed(field, value, unit)
     if number <= 0:
-        raise InvalidInput(field, f"{value} is not above 0", f"allowed: {_range(unit, '>')}")
+        raise InvalidInput(
+            field, f"{plain(number)} is not above 0", f"allowed: above 0, {_range(unit)}"
+        )
     return number
 
 
@@ -93,7 +97,9 @@ def not_negative(field: str, value: Number, unit: Unit) -> Decimal:
     """Input >= 0 in `unit`; raises InvalidInput naming `field`."""
     number = parsed(field, value, unit)
     if number < 0:
-        raise InvalidInput(field, f"{value} is below 0", f"allowed: {_range(unit, '>=')}")
+        raise InvalidInput(
+            field, f"{plain(number)} is below 0", f"allowed: 0 or more, {_range(unit)}"
+        )
     return number
 
 
@@ -102,7 +108,7 @@ def parsed(field: str, value: Number, unit: Unit) -> Decimal:
 
     Refused: what is no finite number, has more decimals than the unit, or is too large for it.
     """
-    allowed = f"allowed: a number with at most {unit.decimals} decimals, below {unit.limit:f}"
+    allowed = f"allowed: a number, {_range(unit)}"
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float | str):
         raise InvalidInput(field, "not a number", allowed)
     try:
@@ -125,5 +131,5 @@ def plain(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _range(unit: Unit, sign: str) -> str:
-    return f"{sign} 0, at most {unit.decimals} decimals, below {unit.limit:f}"
+def _range(unit: Unit) -> str:
+    return f"at most {unit.decimals} decimals, below {unit.limit:,f}"

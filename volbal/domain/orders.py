@@ -15,7 +15,7 @@ from enum import StrEnum
 from volbal.domain.ledger import Refused
 from volbal.domain.money import MONEY, PRICE, SHARES, Number, not_negative, plain, positive
 from volbal.domain.order_states import OPEN_STATES, OrderState
-from volbal.domain.wording import money, price, shares
+from volbal.domain.wording import money, price, share_count, shares
 from volbal.errors import InvalidInput, VolbalError
 
 LONGEST_KEY = 200
@@ -63,7 +63,7 @@ class Overfill(Refused):
 
     def __init__(self, order_id: int, quantity: Decimal, left: Decimal) -> None:
         super().__init__(
-            f"{shares(quantity)} shares cannot be filled: order {order_id} has {shares(left)} left."
+            f"{share_count(quantity)} cannot be filled: order {order_id} has {shares(left)} left."
         )
 
 
@@ -127,7 +127,7 @@ class Order:
     quantity: Decimal
 
     def __str__(self) -> str:
-        return f"{self.side} {shares(self.quantity)} shares"
+        return f"{self.side} {share_count(self.quantity)}"
 
     @property
     def fingerprint(self) -> str:
@@ -144,7 +144,7 @@ class Execution:
 
     def __str__(self) -> str:
         return (
-            f"{shares(self.quantity)} shares at {price(self.price)}, "
+            f"{share_count(self.quantity)} at {price(self.price)}, "
             f"commission {money(self.commission)}"
         )
 
@@ -187,7 +187,7 @@ class OrderRecord:
         """What is still to be done: "BUY 3 shares", or "BUY 3 of 5 shares" once partly filled."""
         if self.filled == 0:
             return str(self.order)
-        return f"{self.order.side} {shares(self.left)} of {shares(self.order.quantity)} shares"
+        return f"{self.order.side} {shares(self.left)} of {share_count(self.order.quantity)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,19 @@ class Policy:
         return self.rebalance_ratio
 
     @property
+    def order_shares(self) -> tuple[float, float]:
+        """What it sells and buys at its triggers, untrimmed: of equity; of the shares and of the
+        cash where sizing is fixed_percentage."""
+        up, down = self.trigger_up, self.trigger_down
+        match self.sizing:
+            case "proportional":
+                return self.ratio * up / (1.0 + up), self.ratio * down / (1.0 - down)
+            case "original":
+                return self.ratio / (1.0 + up), self.ratio / (1.0 - down)
+            case _:
+                return self.ratio, self.ratio
+
+    @property
     def terms(self) -> rule.Terms:
         """This policy as the rule reads it."""
         numbers = {name: getattr(self, name) for name in rule.Terms._fields}

@@ -10,7 +10,15 @@ from volbal.domain.decision import Reason
 from volbal.domain.guardrails import stock_share
 from volbal.domain.ladder import Rung, next_rungs
 from volbal.domain.position import Position
-from volbal.domain.wording import duration, money, percent, percent_change, price
+from volbal.domain.wording import (
+    Number,
+    duration,
+    money,
+    percent,
+    percent_change,
+    price,
+    shares,
+)
 
 STEP, FINE_STEP = Decimal("0.01"), Decimal("0.001")
 """In which suggested guardrails and triggers are rounded."""
@@ -21,6 +29,9 @@ than OLD seconds, that is hardly meant."""
 
 LARGE_DIVIDEND = Decimal("0.1")
 """Of the last price: a dividend above it is as often a wrong unit as a real special one."""
+
+LARGE_SPLIT = 100
+"""Shares for one, either way: more is as good as never done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +68,9 @@ def far_anchor(anchor: Decimal, seen: Decimal, age: float) -> list[Doubt]:
 
 
 def far_price(typed: Decimal, seen: Decimal | None) -> str:
-    """How far a typed price is from the last one `seen`; empty where that is not odd, or none is
-    known."""
-    if seen is None or abs(typed / seen - 1) <= FAR:
+    """How far a typed price is from the last one `seen`; empty where that is not odd, none is
+    known, or the price is none."""
+    if seen is None or typed <= 0 or abs(typed / seen - 1) <= FAR:
         return ""
     distance = percent_change(typed / seen - 1, 0)
     return f"{price(typed)} is {distance} from the last price, {price(seen)}"
@@ -70,6 +81,14 @@ def large_dividend(per_share: Decimal, seen: Decimal | None) -> str:
     if seen is None or per_share <= LARGE_DIVIDEND * seen:
         return ""
     return f"{price(per_share)} is {percent(per_share / seen, 0)} of the last price, {price(seen)}"
+
+
+def odd_split(new: Number, old: Number) -> str:
+    """Whether a split is hardly meant; empty where it is not odd, or none."""
+    more, less = max(new, old), min(new, old)
+    if less <= 0 or more <= LARGE_SPLIT * less:
+        return ""
+    return f"{shares(new)} for {shares(old)} is more than any known split of {LARGE_SPLIT} for 1"
 
 
 def _excluded(position: Position, at: Decimal) -> Iterator[Doubt]:

@@ -9,6 +9,8 @@ MINUS = "−"
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
 SMALL = 1e-6
+LONG = 1e18
+"""More than the ledger holds: a mistyped number, told by its power of ten."""
 
 Number = float | Decimal
 
@@ -16,6 +18,11 @@ Number = float | Decimal
 def percent(ratio: Number, decimals: int = 2) -> str:
     """0.03 as "3.00 %"."""
     return f"{_signed(ratio * 100, f',.{decimals}f')}{THIN_SPACE}%"
+
+
+def short_percent(ratio: float) -> str:
+    """0.03 as "3 %", as short as it stays exact."""
+    return f"{ratio * 100:.10g}{THIN_SPACE}%"
 
 
 def as_fraction(typed: float) -> str:
@@ -47,6 +54,17 @@ def shares(quantity: Number) -> str:
     return _at_least(quantity, 0, 6)
 
 
+def share_count(quantity: Number) -> str:
+    """A quantity and what it counts: "2.5 shares", "1 share" where it reads as 1."""
+    text = shares(quantity)
+    return f"{text} {'share' if text.removeprefix(MINUS) == '1' else 'shares'}"
+
+
+def counted(count: int, thing: str) -> str:
+    """How many of what takes an s in the plural: "1 bar", "1,200 bars"."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """How old something is, in its largest unit: "45 s", "12 min", "3 h", "2 days", "1,165 days".
 
@@ -54,7 +72,7 @@ def duration(seconds: float) -> str:
     """
     if seconds >= DAY:
         days = int(seconds / DAY + 0.5)
-        return f"{days:,} {'day' if days == 1 else 'days'}"
+        return counted(days, "day")
     for size, name in ((3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{int(seconds // size)} {name}"
@@ -78,6 +96,8 @@ def listed(words: Sequence[str]) -> str:
 
 
 def _at_least(value: Number, fewest: int, most: int) -> str:
+    if abs(float(value)) >= LONG:
+        return _signed(value, ".6g")
     whole, _, fraction = _signed(value, f",.{most}f").partition(".")
     kept = fraction.rstrip("0").ljust(fewest, "0")
     return f"{whole}.{kept}" if kept else whole

@@ -29,7 +29,7 @@ from volbal.domain.money import EXACT, PRICE, SHARES, from_float, round_to
 from volbal.domain.orders import Execution
 from volbal.domain.position import Position
 from volbal.domain.quotes import Quote
-from volbal.domain.wording import price
+from volbal.domain.wording import counted, price
 from volbal.errors import InvalidInput, PriceUnavailable, VolbalError
 from volbal.market.inspection import calendar_for
 from volbal.market.model import DAILY, PriceHistory
@@ -38,7 +38,7 @@ from volbal.services import book, income, market_data, positions, running, tradi
 from volbal.storage import records
 from volbal.storage.database import Database
 from volbal.storage.records import Connection
-from volbal.storage.rows import StoredAutopilot
+from volbal.storage.rows import StoredAutopilot, WaitingAutopilot
 from volbal.storage.startup import DatabaseBusy
 
 LOG = logging.getLogger("volbal")
@@ -59,6 +59,12 @@ ASK_AGAIN: Final = timedelta(hours=1)
 
 NAMED: Final = 5
 """Sessions without a close that are named one by one."""
+
+WAITS: Final = "The paper autopilot waits. "
+"""How it begins to tell why."""
+
+UNANSWERED: Final = "unanswered"
+"""Why it waits, for machines: nobody gives the closes that are lacking, for now."""
 
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -168,7 +174,7 @@ def catch_up(
                 with database.write() as connection:
                     if not done and position_id in records.waiting_autopilots(connection):
                         _tell(connection, position_id, now, "The paper autopilot goes on.")
-                    orders += _live_through(connection, position_id, bar)
+                    orders += live_through(connection, position_id, bar)
                 done += 1
                 if progress is not None:
                     progress(done, len(bars))
@@ -214,7 +220,7 @@ def _wait(database: Database, position_id: int, code: str, why: str, now: dateti
     if autopilot is None or not autopilot.is_on or (known is not None and known.code == code):
         return
     with database.write() as connection:
-        sentence = f"The paper autopilot waits. {why}"
+        sentence = f"{WAITS}{why}"
         book.tell(connection, position_id, now, "autopilot_waits", sentence, {}, {"code": code})
 
 
@@ -234,7 +240,17 @@ def fetch(database: Database, symbol: str, now: datetime) -> str:
 
     Raises VolbalError where none could be had; the closes that are here go on being used.
     """
-    return market_data.refresh(database, market_data.yahoo(), symbol, DAILY, now).sentence
+    done = market_data.refresh(database, market_data.yahoo(), symbol, DAILY, now).sentence
+    unanswered = [
+        number
+        for number, waiting in _waiting_for(database, symbol).items()
+        if waiting is not None and waiting.code == UNANSWERED
+    ]
+    if unanswered:
+        with database.write() as connection:
+            for number in unanswered:
+                _tell(connection, number, now, f"Yahoo answers again. {done}")
+    return done
 
 
 def watch(stop: threading.Event, now: Callable[[], datetime]) -> None:
@@ -248,15 +264,19 @@ def watch(stop: threading.Event, now: Callable[[], datetime]) -> None:
     while not stop.is_set():
         try:
             database, moment = running.database(), now()
-            refused = {}
+            refused: dict[str, VolbalError] = {}
             for symbol in waiting(database, moment):
                 if not stop.is_set() and moment - asked.get(symbol, LONG_AGO) >= ASK_AGAIN:
                     asked[symbol] = moment
-                    refused[symbol] = _try_to_fetch(database, symbol, moment)
+                    try:
+                        fetch(database, symbol, moment)
+                    except DatabaseBusy:
+                        raise
+                    except VolbalError as error:
+                        refused[symbol] = error
             catch_up_all(database, moment, go_on)
-            for symbol, error in refused.items():
-                if error is not None:
-                    _wait_for_prices(database, symbol, error, moment)
+            for symbol, refusal in refused.items():
+                _wait_for_prices(database, symbol, refusal, moment)
         except VolbalError as error:
             LOG.warning("The autopilots wait. %s", error)
         except _Stopped:
@@ -264,42 +284,35 @@ def watch(stop: threading.Event, now: Callable[[], datetime]) -> None:
         stop.wait(WATCH_SECONDS)
 
 
-def _try_to_fetch(database: Database, symbol: str, now: datetime) -> InvalidInput | None:
-    """Returns what will not come right by itself. Raises DatabaseBusy."""
-    try:
-        fetch(database, symbol, now)
-    except DatabaseBusy:
-        raise
-    except InvalidInput as error:
-        return error
-    except VolbalError as error:
-        LOG.warning("No new closes of %s for its autopilot. %s", symbol, error)
-    return None
-
-
-def _wait_for_prices(database: Database, symbol: str, error: InvalidInput, now: datetime) -> None:
+def _wait_for_prices(database: Database, symbol: str, error: VolbalError, now: datetime) -> None:
     """Tell it of every autopilot of `symbol` that does not wait for something already."""
+    if isinstance(error, InvalidInput):
+        code, why = error.code, error.reason[:1].upper() + error.reason[1:]
+    else:
+        code, why = UNANSWERED, f"{error} It asks again by itself, once an hour."
+    for position_id, waiting in _waiting_for(database, symbol).items():
+        if waiting is None:
+            _wait(database, position_id, code, why, now)
+
+
+def _waiting_for(database: Database, symbol: str) -> dict[int, WaitingAutopilot | None]:
+    """By position, what the autopilots of `symbol` that are on wait for; None: nothing."""
     with database.read() as connection:
         waiting = records.waiting_autopilots(connection)
-        on = [one.position_id for one in records.running_autopilots(connection)]
-        mine = [
-            one
-            for one in on
-            if one not in waiting and book.position(connection, one).ticker == symbol
-        ]
-    for position_id in mine:
-        why = error.reason[:1].upper() + error.reason[1:]
-        _wait(database, position_id, error.code, why, now)
+        return {
+            one.position_id: waiting.get(one.position_id)
+            for one in records.running_autopilots(connection)
+            if book.position(connection, one.position_id).ticker == symbol
+        }
 
 
 class _Stopped(Exception):
     """The server ends; the bars that are left wait for its next start."""
 
 
-def _live_through(connection: Connection, position_id: int, bar: Bar) -> int:
-    """One bar: its actions, then the evaluation, its order and fill, unless it is passed over.
-
-    Returns the orders filled.
+def live_through(connection: Connection, position_id: int, bar: Bar) -> int:
+    """One bar, within a unit of work: its actions, then the evaluation, its order and fill,
+    unless it is passed over. Returns the orders filled.
     """
     autopilot = records.find_autopilot(connection, position_id)
     if autopilot is None or not autopilot.is_on or autopilot.seen_until >= bar.closed_at:
@@ -320,7 +333,7 @@ def _live_through(connection: Connection, position_id: int, bar: Bar) -> int:
         filled = 0
     else:
         filled = _evaluate(connection, position_id, bar)
-    records.store_autopilot(connection, position_id, True, bar.closed_at)
+    records.advance_autopilot(connection, position_id, bar.closed_at)
     return filled
 
 
@@ -331,10 +344,9 @@ def _tell(connection: Connection, position_id: int, at: datetime, sentence: str)
 def _lacking(bar: Bar) -> str:
     days = bar.lacking
     named = ", ".join(map(str, days)) if len(days) <= NAMED else f"{days[0]} to {days[-1]}"
-    count = "1 session" if len(days) == 1 else f"{len(days)} sessions"
     return (
-        f"The prices have no close of {named}, {count} of the exchange. The autopilot goes on "
-        f"with {bar.closed_at.date()}."
+        f"The prices have no close of {named}, {counted(len(days), 'session')} of the exchange. "
+        f"The autopilot goes on with {bar.closed_at.date()}."
     )
 
 

@@ -20,7 +20,7 @@ from volbal.domain.money import (
     round_to,
 )
 from volbal.domain.position import Position
-from volbal.domain.wording import money, price, shares
+from volbal.domain.wording import money, price, share_count
 from volbal.errors import InvalidInput, VolbalError
 from volbal.market.sessions import exchange_date
 from volbal.services import book
@@ -132,7 +132,7 @@ def _require_room(position: Position, per_share: Decimal) -> None:
     if EXACT.multiply(held, per_share) >= room:
         raise InvalidInput(
             "per_share",
-            f"{plain(per_share)} on {shares(held)} shares is more than the ledger holds",
+            f"{plain(per_share)} on {share_count(held)} is more than the ledger holds",
             f"allowed: below {price(EXACT.divide(room, held))}",
         )
 
@@ -214,9 +214,11 @@ def accrue(database: Database, position_id: int, now: datetime) -> list[Dividend
     with database.write() as connection:
         position = book.open_position(connection, position_id)
         today = Day(exchange_date(now), position.last_price)
-        steps = list(due(connection, position, today))
-        for step in steps:
-            position = _store(connection, position, step, now)
+        steps: list[Due] = []
+        while waiting := list(due(connection, position, today)):  # accrued ones may be paid too
+            for step in waiting:
+                position = _store(connection, position, step, now)
+            steps += waiting
         moved = dict.fromkeys(step.dividend.dividend_id for step in steps)
         per_share = net_per_share(steps, position)
         if steps:
@@ -332,7 +334,7 @@ def _store_accrual(
         position.position_id,
         now,
         "dividend_accrued",
-        f"{position.ticker} went ex on {step.dividend.ex_on}: {shares(held)} shares at "
+        f"{position.ticker} went ex on {step.dividend.ex_on}: {share_count(held)} at "
         f"{price(step.dividend.per_share)} are {money(-legs.income)} gross, "
         f"{money(legs.receivable)} net"
         f"{f'; the anchor moves to {price(moved)}' if moved is not None else ''}.",

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from volbal.config import Settings
+from volbal.domain.wording import counted
 from volbal.errors import VolbalError
 from volbal.services.verify import verify
 from volbal.storage import backup, recovery
@@ -60,7 +61,7 @@ def table_text(table: Table) -> str:
     lines = ["  ".join(map(_aligned, row, widths, right)).rstrip() for row in cells]
     lines.insert(1, "  ".join("-" * width for width in widths))
     more = ", there are more" if table.truncated else ""
-    return "\n".join([*lines, f"({_rows(len(table.rows))}{more})"])
+    return "\n".join([*lines, f"({counted(len(table.rows), 'row')}{more})"])
 
 
 def _cell(value: object) -> str:
@@ -78,17 +79,13 @@ def _aligned(cell: str, width: int, right: bool) -> str:
     return cell.rjust(width) if right else cell.ljust(width)
 
 
-def _rows(count: int) -> str:
-    return f"{count:,} row" if count == 1 else f"{count:,} rows"
-
-
 def verify_text(settings: Settings) -> tuple[str, bool]:
     """What `verify` found, and whether all is in order. Opening reads every block of the file."""
     with opened(settings) as database:
         found = verify(database)
     if not found:
         return f"{settings.database}: every balance is the sum of its entries.", True
-    lines = [f"{settings.database}: {_rows(len(found))} disagree.", *map(str, found)]
+    lines = [f"{settings.database}: {counted(len(found), 'row')} disagree.", *map(str, found)]
     return "\n".join(lines), False
 
 

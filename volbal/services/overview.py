@@ -16,7 +16,7 @@ from volbal.domain.decision import Circumstances, Decision, Reason, decide
 from volbal.domain.dividends import Dividend, DividendState
 from volbal.domain.ladder import Rung, next_rungs
 from volbal.domain.ledger import equity
-from volbal.domain.money import NO_MONEY, ZERO
+from volbal.domain.money import NO_MONEY, NO_SHARES, ZERO
 from volbal.domain.orders import OrderRecord
 from volbal.domain.performance import Performance, Valuation, performance
 from volbal.domain.policy import Policy
@@ -25,7 +25,7 @@ from volbal.domain.quotes import Quote
 from volbal.domain.wording import price
 from volbal.errors import InvalidInput
 from volbal.market.sessions import exchange_date
-from volbal.services import book, market_data, trading
+from volbal.services import autopilot, book, market_data, trading
 from volbal.services.market_data import SeenPrice
 from volbal.storage import records
 from volbal.storage.database import Database
@@ -62,9 +62,10 @@ class Row:
 
     quote, decision: None where no price is known. next_up, next_down: the orders at the nearest
     triggers, None without an anchor. trail: what it was worth, oldest first. dividends:
-    announced or accrued ones, by ex-date. runs_itself: its paper autopilot is on; waits_for: why
-    that does not go on, else empty. trouble: why the newest price, or the position at it, cannot
-    be used, else empty; quote is an older price then, or None. concerns: most urgent first.
+    announced or accrued ones, by ex-date. runs_itself: its paper autopilot is on; waits_for,
+    waits_since: why that does not go on, else empty, and since when. trouble: why the newest
+    price, or the position at it, cannot be used, else empty; quote is an older price then, or
+    None. concerns: most urgent first.
     """
 
     position: Position
@@ -79,6 +80,7 @@ class Row:
     is_sample: bool
     runs_itself: bool
     waits_for: str = ""
+    waits_since: datetime | None = None
     trouble: str = ""
     concerns: tuple[Concern, ...] = ()
 
@@ -235,7 +237,8 @@ def _row(connection: Connection, position: Position, facts: _Facts, now: datetim
                 f"{position.ticker} #{position.position_id} cannot be worked out{at}: "
                 f"{error.reason} Look at its price, anchor and dividends."
             )
-    return _with_concerns(_bare_row(position, None, None, facts, trouble), now)
+    known = facts.valuations.get(position.position_id, ())
+    return _with_concerns(_bare_row(position, None, None, facts, trouble, known), now)
 
 
 def _row_at(
@@ -248,16 +251,35 @@ def _row_at(
 ) -> Row:
     """Raises InvalidInput where a number is more than the ledger holds."""
     number = position.position_id
-    found, decision = position, None
+    found, decision, dividend = position, None, NO_SHARES
+    valuations = facts.valuations.get(number, ())
     if quote is not None and position.balance.is_open:
         if any(_is_due(one, exchange_date(now)) for one in facts.dividends.get(number, ())):
-            found = trading.worked_off(connection, position, quote, now)
+            found, dividend = trading.worked_off(connection, position, quote, now)
         is_ordered = bool(facts.open_orders.get(number))
         circumstances = Circumstances(now, facts.orders_today.get(number, 0), is_ordered)
         decision = decide(found, quote, circumstances)
+        if decision.reason is not Reason.SUSPECT_PRICE:
+            valuations = _with_newest(valuations, quote, decision, dividend, now)
     up, down = next_rungs(found, now)
-    row = _bare_row(position, quote, decision, facts, trouble)
+    row = _bare_row(position, quote, decision, facts, trouble, valuations)
     return _with_concerns(replace(row, next_up=up, next_down=down), now)
+
+
+def _with_newest(
+    valuations: Sequence[Valuation],
+    quote: Quote,
+    decision: Decision,
+    dividend: Decimal,
+    now: datetime,
+) -> Sequence[Valuation]:
+    """What was recorded, and what the position is worth at a newer price, with the net dividend
+    per share that goes ex by it: the returns belong to the value beside them."""
+    seen_at = quote.seen_at(now)
+    if valuations and seen_at <= valuations[-1].valued_at:
+        return valuations
+    newest = Valuation(seen_at, decision.equity, price=quote.price, dividend=dividend)
+    return (*valuations, newest)
 
 
 def _bare_row(
@@ -266,9 +288,10 @@ def _bare_row(
     decision: Decision | None,
     facts: _Facts,
     trouble: str,
+    valuations: Sequence[Valuation],
 ) -> Row:
+    """valuations: what the returns are of."""
     number = position.position_id
-    valuations = facts.valuations.get(number, ())
     runs_itself = number in facts.autopilots
     waiting = facts.waiting.get(number) if runs_itself else None
     return Row(
@@ -283,7 +306,8 @@ def _bare_row(
         tuple(facts.dividends.get(number, ())),
         number in facts.samples,
         runs_itself,
-        "" if waiting is None else waiting.why,
+        "" if waiting is None else waiting.sentence.removeprefix(autopilot.WAITS),
+        None if waiting is None else waiting.since,
         trouble,
     )
 

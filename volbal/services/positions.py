@@ -32,7 +32,7 @@ from volbal.domain.money import (
 from volbal.domain.orders import OrderOpen
 from volbal.domain.performance import Performance, Valuation, performance
 from volbal.domain.position import Position
-from volbal.domain.wording import money, price, shares
+from volbal.domain.wording import money, price, share_count, shares
 from volbal.errors import InvalidInput
 from volbal.market.model import DAILY, as_symbol
 from volbal.market.sessions import exchange_date
@@ -91,7 +91,7 @@ def opened(
         position_id,
         now,
         "opened",
-        f"Opened with {shares(opened_with.quantity)} shares of {ticker} and "
+        f"Opened with {share_count(opened_with.quantity)} of {ticker} and "
         f"{money(opened_with.legs.cash)} in cash.",
         {"ticker": ticker, "anchor_price": opened_with.price},
         {"entry_id": entry_id},
@@ -282,7 +282,7 @@ def adjust(
         at = given if given is not None else position.reference_price
         day = exchange_date(now)
         entry = entries.adjustment(position.balance, by, amount, at, day)
-        sentence = f"Adjusted by {shares(by)} shares and {money(amount)} in cash: {note}"
+        sentence = f"Adjusted by {share_count(by)} and {money(amount)} in cash: {note}"
         return _move(connection, position, entry, "adjustment", sentence, at, now)
 
 
@@ -373,8 +373,7 @@ def was_split(
     since = Since(dividend=per_new_share, split=ratio)
     book.value(connection, position, now, position.last_price, since)
     sentence = (
-        f"Split {shares(issued)} for {shares(given)}: "
-        f"{shares(position.balance.quantity)} shares now."
+        f"Split {shares(issued)} for {shares(given)}: {share_count(position.balance.quantity)} now."
     )
     outputs = {"entry_id": entry_id, "quantity": position.balance.quantity}
     inputs = {"new_shares": issued, "old_shares": given}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
+from volbal.domain.wording import counted
 from volbal.market.inspection import findings
 from volbal.market.model import PriceHistory
 from volbal.market.sessions import exchange_date
@@ -72,7 +73,7 @@ class Refreshed:
 
 def _counted(count: int, thing: str) -> str:
     """Empty for none."""
-    return f"{count:,} new {thing}{'' if count == 1 else 's'}" if count else ""
+    return counted(count, f"new {thing}") if count else ""
 
 
 @dataclass(frozen=True, slots=True)

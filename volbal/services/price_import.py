@@ -6,6 +6,7 @@ from typing import Final
 
 import pandas as pd
 
+from volbal.domain.wording import counted
 from volbal.errors import InvalidInput
 from volbal.market.files import NO_DIVIDENDS, Actions, DateOrder, read_bytes
 from volbal.market.inspection import Finding, findings
@@ -102,17 +103,13 @@ def preview(
     with database.read() as connection:
         before = records.find_series(connection, ticker, interval)
         times = None if before is None else records.bars_of(connection, ticker, interval)["time"]
-    lost, effect = 0, f"Saves {_counted(len(found.bars), f'{interval} bar')} of {ticker}"
+    lost, effect = 0, f"Saves {counted(len(found.bars), f'{interval} bar')} of {ticker}"
     if before is not None and times is not None:
         lost = int((~times.isin(found.bars.index)).sum())
         reach = f"{times.iloc[0].date()} to {times.iloc[-1].date()}"
         effect += f" in place of the {len(times):,} from {before.source}, {reach}"
         effect += f"; {lost:,} of those {'is' if lost == 1 else 'are'} lost" if lost else ""
     return Import(name, found, f"file {name}", before, lost, f"{effect}.", tuple(findings(found)))
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _with_actions(database: Database, name: str, given: Actions, symbol: str) -> Import:
@@ -133,7 +130,7 @@ def _with_actions(database: Database, name: str, given: Actions, symbol: str) ->
     )
     validate(history, f"{symbol} with {name}")
     counts = [
-        _counted(len(rows), what)
+        counted(len(rows), what)
         for rows, what in ((given.dividends, "dividend"), (given.splits, "split"))
         if rows is not None
     ]

@@ -53,12 +53,13 @@ def add(database: Database, now: datetime, progress: Progress | None = None) -> 
     Again adds nothing, and finishes what was cut off. progress: called with the part done, to 1.
     """
     for number, cell in enumerate(CELLS):
-
-        def told(done: int, of: int, number: int = number) -> None:
-            if progress is not None:
-                progress((number + done / of) / len(CELLS))
-
-        autopilot.catch_up(database, _opened(database, cell), now, told)
+        position_id = _opened(database, cell)
+        bars = autopilot.missed(database, position_id, now)
+        with database.write() as connection:  # a hundred of them would take much longer
+            for done, bar in enumerate(bars, 1):
+                autopilot.live_through(connection, position_id, bar)
+                if progress is not None:
+                    progress((number + done / len(bars)) / len(CELLS))
 
 
 def _opened(database: Database, cell: Cell) -> int:

@@ -8,8 +8,8 @@ from volbal.domain.configuration import (
     Change,
     Configuration,
     ConfigurationRecord,
-    Told,
     difference,
+    in_words,
 )
 from volbal.domain.policy import PRESETS, Policy
 from volbal.domain.position import Position
@@ -142,15 +142,10 @@ def _apply(
 
 def _told(changed: tuple[Change, ...]) -> str:
     return ", ".join(
-        f"{one.name.replace('_', ' ')} from {_in_words(one.before)} to {_in_words(one.after)}"
+        f"{one.name.replace('_', ' ')} from {in_words(one.name, one.before)} "
+        f"to {in_words(one.name, one.after)}"
         for one in changed
     )
-
-
-def _in_words(value: Told) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return value.replace("_", " ") if isinstance(value, str) else f"{value:.10g}"
 
 
 def _own_name(name: str) -> str:

@@ -70,9 +70,10 @@ class Plan:
 
     @property
     def chunks(self) -> list[tuple[str, int]]:
-        """(symbol, place of the first cell), in the order of work."""
+        """(symbol, place of the first cell), in the order of work: cells that are pooled over the
+        symbols are there from the start."""
         places = range(0, len(self.cells), self.size)
-        return [(symbol, place) for symbol in self.paths for place in places]
+        return [(symbol, place) for place in places for symbol in self.paths]
 
     def chunk(self, first_place: int) -> Ints:
         return self.cells[first_place : first_place + self.size]

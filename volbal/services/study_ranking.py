@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from volbal.domain.policy import SHORTHANDS
 from volbal.domain.study_states import StudyState
 from volbal.engine.goals import (
     Constraint,
@@ -29,7 +30,7 @@ from volbal.engine.goals import (
     plateau_of_some,
     scores,
 )
-from volbal.engine.grid import Grid
+from volbal.engine.grid import Grid, Parameter
 from volbal.engine.paths import Flags, Floats, Ints
 from volbal.errors import InvalidInput, VolbalError
 from volbal.services import study_life
@@ -139,13 +140,22 @@ class Ranking:
         stored: Flags = self.cell_id[places] == cells
         return places[stored]
 
+    def far_of(self, cells: Ints) -> Floats:
+        """How far cells are from the request's policy, in steps of each parameter."""
+        indexes = self.grid.value_indexes(cells)
+        pairs = zip(self.request.parameters, indexes, strict=True)
+        far: Floats = np.sum([distances(self.request, one)[index] for one, index in pairs], axis=0)
+        return far
+
     def first_of(self, values: Floats, *, then: Floats) -> int | None:
-        """The cell with the highest of `values`, of equals the one with the highest of `then`,
-        of these the first; None where none is defined."""
+        """The cell with the highest of `values`, of equals the one with the highest of `then`, of
+        these the nearest to the request's policy: no setting is moved that moves nothing. None
+        where none is defined."""
         if np.isnan(values).all():
             return None
         best = np.flatnonzero(values == np.nanmax(values))
-        return int(self.cell_id[best[np.argmax(then[best])]])
+        cells = self.cell_id[best[then[best] == np.max(then[best])]]
+        return int(cells[np.argmin(self.far_of(cells))])
 
     @cached_property
     def best(self) -> int | None:
@@ -156,6 +166,24 @@ class Ranking:
     def peak(self) -> int | None:
         """The cell with the best score."""
         return self.first_of(self.score, then=self.score)
+
+
+def distances(request: StudyRequest, parameter: Parameter) -> Floats:
+    """How far each value of a parameter is from what the request's policy has; a numeric one in
+    mean steps."""
+    if parameter.name == "ticks":
+        given: list[Any] = [request.setup.ticks]
+    elif parameter.name == "rebalance_ratio":
+        given = [request.policy.ratio]
+    else:
+        fields = SHORTHANDS.get(parameter.name, (parameter.name,))
+        given = [getattr(request.policy, one) for one in fields]
+    if not parameter.numeric:
+        return np.array([float(value != given[0]) for value in parameter.values])
+    known = np.array(parameter.values, dtype=np.float64)
+    step = (known[-1] - known[0]) / max(len(known) - 1, 1) or 1.0
+    far: Floats = np.sum([np.abs(known - one) for one in given], axis=0) / step
+    return far
 
 
 def ranked(database: Database, study_id: int, view: View) -> Ranking:

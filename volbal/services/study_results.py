@@ -18,7 +18,7 @@ from volbal.domain.position import Position
 from volbal.engine.goals import Constraint, Goal, knee, pareto_front
 from volbal.engine.grid import Parameter, Value, reasons
 from volbal.engine.metrics import CENTRES, METRIC
-from volbal.engine.paths import Floats, Ints
+from volbal.engine.paths import Ints
 from volbal.engine.simulation import undefined_metrics
 from volbal.errors import InvalidInput
 from volbal.formatting import UNDEFINED, value_text
@@ -30,6 +30,7 @@ from volbal.services.study_ranking import (
     Ranking,
     Status,
     View,
+    distances,
     prepare,
     ranked,
     request_of,
@@ -235,32 +236,13 @@ def _default(ranking: Ranking) -> tuple[int, bool]:
     """The cell nearest to the request's policy, of a sample the nearest that is stored, and
     whether it has that policy. Distances count in steps of each parameter."""
     request = ranking.request
-    wanted = [_distances(request, parameter) for parameter in request.parameters]
     if not request.sampled or not len(ranking.cell_id):
+        wanted = [distances(request, parameter) for parameter in request.parameters]
         shape = tuple(len(parameter.values) for parameter in request.parameters)
         nearest = tuple(int(one.argmin()) for one in wanted)
         return int(np.ravel_multi_index(nearest, shape)), not any(one.min() for one in wanted)
-    indexes = ranking.grid.value_indexes(ranking.cell_id)
-    far = np.sum([one[index] for one, index in zip(wanted, indexes, strict=True)], axis=0)
+    far = ranking.far_of(ranking.cell_id)
     return int(ranking.cell_id[np.argmin(far)]), not far.min()
-
-
-def _distances(request: StudyRequest, parameter: Parameter) -> Floats:
-    """How far each value of a parameter is from what the request's policy has; a numeric one in
-    mean steps."""
-    if parameter.name == "ticks":
-        given: list[Any] = [request.setup.ticks]
-    elif parameter.name == "rebalance_ratio":
-        given = [request.policy.ratio]
-    else:
-        fields = SHORTHANDS.get(parameter.name, (parameter.name,))
-        given = [getattr(request.policy, one) for one in fields]
-    if not parameter.numeric:
-        return np.array([float(value != given[0]) for value in parameter.values])
-    known = np.array(parameter.values, dtype=np.float64)
-    step = (known[-1] - known[0]) / max(len(known) - 1, 1) or 1.0
-    far: Floats = np.sum([np.abs(known - one) for one in given], axis=0) / step
-    return far
 
 
 def page(

@@ -20,7 +20,7 @@ from volbal.domain.orders import Execution, FillRecord, Order, OrderRecord, Side
 from volbal.domain.policy import Policy
 from volbal.domain.position import Position
 from volbal.domain.quotes import Quote, require_aware
-from volbal.domain.wording import percent, price, shares
+from volbal.domain.wording import percent, price, share_count, shares
 from volbal.errors import InvalidInput
 from volbal.market.sessions import exchange_date
 from volbal.services import book, income
@@ -89,16 +89,22 @@ class Filled:
 def preview(database: Database, position_id: int, quote: Quote, now: datetime) -> Decision:
     """What `evaluate` would decide now; nothing is recorded. Raises PositionNotFound."""
     with database.read() as connection:
-        position = worked_off(connection, book.position(connection, position_id), quote, now)
+        position, _ = worked_off(connection, book.position(connection, position_id), quote, now)
         return decide(position, quote, _circumstances(connection, position_id, now))
 
 
-def worked_off(connection: Connection, position: Position, quote: Quote, now: datetime) -> Position:
-    """The position as the rule would find it: dividends that are due by the quote's day done."""
+def worked_off(
+    connection: Connection, position: Position, quote: Quote, now: datetime
+) -> tuple[Position, Decimal]:
+    """The position as the rule would find it: dividends that are due by the quote's day done.
+
+    With the net dividend per share that goes ex by that.
+    """
     if quote.is_suspect(position.reference_price):
-        return position
-    steps = income.due(connection, position, income.Day(_day(quote, now), quote.price))
-    return replace(position, balance=reduce(fold, (one.entry for one in steps), position.balance))
+        return position, NO_SHARES
+    steps = list(income.due(connection, position, income.Day(_day(quote, now), quote.price)))
+    balance = reduce(fold, (one.entry for one in steps), position.balance)
+    return replace(position, balance=balance), income.net_per_share(steps, position)
 
 
 def evaluate(database: Database, position_id: int, quote: Quote, now: datetime) -> Evaluation:
@@ -329,7 +335,7 @@ def _end(database: Database, order_id: int, step: Step, reason: str, now: dateti
         because = f": {reason}" if reason else ""
         sentence = (
             f"Order {order_id} is {state} with {shares(order.filled)} of "
-            f"{shares(order.order.quantity)} shares filled{because}."
+            f"{share_count(order.order.quantity)} filled{because}."
         )
         book.tell(
             connection, position_id, now, step.value, sentence, inputs, {"state": state.value}

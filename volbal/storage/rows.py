@@ -229,7 +229,8 @@ class StoredAutopilot:
 
 @dataclass(frozen=True, slots=True)
 class WaitingAutopilot:
-    """What an autopilot waits for: the code of the error, and a sentence."""
+    """What an autopilot waits for, and since when: the code of the error, and what was told."""
 
     code: str
-    why: str
+    sentence: str
+    since: datetime

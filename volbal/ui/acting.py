@@ -20,6 +20,7 @@ from typing import Any, NoReturn, cast
 
 import streamlit as st
 
+from volbal.domain.wording import price
 from volbal.errors import InvalidInput, VolbalError
 from volbal.services import running
 from volbal.services.running import Database
@@ -139,11 +140,19 @@ def act(token: str, does: Callable[..., str], *args: Any) -> None:
             acts.said.append(_Said("success", sentence, deed))
 
 
+def given(field: str, key: str) -> float:
+    """The number typed into the input `key`. Raises InvalidInput where it is empty."""
+    typed: float | None = st.session_state[key]
+    if typed is None:
+        raise InvalidInput(field, "nothing is typed", "type a number above 0")
+    return typed
+
+
 def confirm(key: str, typed: float | None, doubted: str, example: str) -> None:
     """In a form whose value was refused for a doubt: a box that confirms this very value."""
-    if doubted:
+    if typed is not None and doubted:
         st.checkbox(
-            f"I confirm {typed:g}",
+            f"I confirm {price(typed)}",
             key=_confirmation(key, typed),
             help=f"{doubted}. Example: {example}.",
         )

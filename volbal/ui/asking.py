@@ -36,7 +36,7 @@ def keeping(sql: str, chosen: str | None, own: Mapping[str, str]) -> None:
             type="primary",
             disabled=replaced != sql and not replace,
             on_click=acting.act,
-            args=(token, _save, known, sql, replace),
+            args=(token, _save, sql, f"sql-name-{chosen}"),
             key="sql-save",
         )
     if chosen in own:
@@ -58,7 +58,10 @@ def _deleting(name: str, sql: str) -> None:
         )
 
 
-def _save(name: str, sql: str, replace: bool) -> str:
+def _save(sql: str, key: str) -> str:
+    """key: of the input that holds the name."""
+    name = st.session_state[key].strip()
+    replace = st.session_state.get(f"sql-replace-{name}", False)
     saved = queries.save(running.database(), name, sql, acting.now(), replace=replace)
     return f"Saved as {log.plain(saved)}."
 

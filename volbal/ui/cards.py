@@ -42,7 +42,7 @@ STYLE = f"""<style>
 @media (max-width: 900px) {{
   .vb-card {{ grid-template-columns: minmax(0, 1fr); }}
   .vb-figures {{ grid-template-columns: repeat(3, minmax(0, 1fr)); }}
-  .vb-figures > :first-child {{ grid-column: 1 / -1; }}
+  .vb-line {{ grid-column: 1 / -1; }}
 }}
 </style>"""
 
@@ -152,7 +152,7 @@ def _rung(rung: Rung) -> str:
     order = rung.decision.order
     if order is None:
         reason = rung.decision.reason.value.replace("_", " ")
-        return f"nothing at {price(rung.limit)} ({escape(reason)})"
+        return f"no {rung.side.value.lower()} at {price(rung.limit)} ({escape(reason)})"
     return f"{order.side.value.lower()} {shares(order.quantity)} at {price(rung.limit)}"
 
 
@@ -171,7 +171,9 @@ def _figures(row: Row) -> str:
         f'<div title="{told}"><span class="vb-small">{name}</span><b>{text}</b></div>'
         for name, text, told in figures
     )
-    return f'<div class="vb-figures"><div>{sparkline(row.trail)}</div>{cells}</div>'
+    line = sparkline(row.trail)
+    first = f'<div class="vb-line">{line}</div>' if line else ""
+    return f'<div class="vb-figures">{first}{cells}</div>'
 
 
 def _ratio(value: float | None) -> str:

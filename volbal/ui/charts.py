@@ -30,6 +30,9 @@ FAINT = "rgba(131, 146, 167, 0.28)"
 LABEL = "#8392A7"
 TIMES = {"year": "{yyyy}", "month": "{MMM}", "day": "{d} {MMM}", "hour": "{HH}:{mm}"}
 """How the labels of a time axis are written: a day by its number alone says no month."""
+YEARLESS = {"month": "{MMM} {yyyy}"}
+MONTHLESS = {"day": "{d} {MMM} {yyyy}"}
+"""How they are where no label of a year, or of a month either, falls within the axis."""
 
 STRAIGHT: Final = "rgb"
 """How a scale about a middle goes from colour to colour: round the colour circle, as it would by
@@ -316,7 +319,7 @@ def _panels(frame: pd.DataFrame, titles: tuple[str, ...], height: int, upper: fl
                 "axisLabel": {
                     "show": panel == last,
                     "color": LABEL,
-                    "formatter": TIMES,
+                    "formatter": _times(frame["date"]),
                     "hideOverlap": True,
                 },
                 "axisLine": {"lineStyle": {"color": FAINT}},
@@ -348,6 +351,14 @@ def _panels(frame: pd.DataFrame, titles: tuple[str, ...], height: int, upper: fl
             }
         ],
     }
+
+
+def _times(dates: pd.Series) -> Option:
+    """How the labels of an axis over `dates` are written: always some with their year."""
+    first, last = dates.min(), dates.max()
+    if first.year < last.year:
+        return TIMES
+    return TIMES | (YEARLESS if first.month < last.month else MONTHLESS)
 
 
 def _places(height: int, upper: float, head: int) -> Option:
@@ -430,6 +441,10 @@ def is_number(column: pd.Series) -> bool:
     return kind in ("integer", "floating", "mixed-integer-float", "decimal")
 
 
+MOMENTS = ("date", "datetime", "datetime64")
+"""Kinds of columns that a chart lays out in time."""
+
+
 def answer_chart(frame: pd.DataFrame, kind: str, x: str, y: str, by: str | None) -> alt.Chart:
     """Any table as Line, Bar or Scatter: y up, x across in the order given, by as colour."""
     names = {x: "x", y: "y"} | ({by: "by"} if by else {})
@@ -437,25 +452,41 @@ def answer_chart(frame: pd.DataFrame, kind: str, x: str, y: str, by: str | None)
     for name in shown:
         if is_number(shown[name]):
             shown[name] = shown[name].astype(float)
-        elif pd.api.types.infer_dtype(shown[name], skipna=True) in ("date", "datetime"):
+        elif pd.api.types.infer_dtype(shown[name], skipna=True) in MOMENTS:
             shown[name] = pd.to_datetime(shown[name])
         else:
             shown[name] = shown[name].astype(str)
     measured = shown["x"].dtype.kind in "fM" and kind != "Bar"
     across = alt.X("x", title=x) if measured else alt.X("x:N", title=x, sort=None)
+    if measured and shown["x"].dtype.kind == "M":
+        across = across.axis(format=_moment_format(shown["x"].dropna()))
     marks = {
         "Line": alt.Chart(shown).mark_line(point=len(shown) <= 60),
         "Bar": alt.Chart(shown).mark_bar(),
         "Scatter": alt.Chart(shown).mark_circle(size=60, opacity=0.7),
     }
     if kind == "Bar" and shown["x"].dtype.kind == "M":
-        across = alt.X("yearmonthdate(x):O", title=x)
+        unit = "yearmonthdate" if _are_days(shown["x"].dropna()) else "yearmonthdatehoursminutes"
+        across = alt.X(f"{unit}(x):O", title=x)
     hints = [alt.Tooltip(short, title=name) for name, short in names.items()]
     encoding: dict[str, Any] = {"x": across, "y": alt.Y("y:Q", title=y), "tooltip": hints}
     if by:
         encoding["color"] = alt.Color("by:N", title=by)
     drawn: alt.Chart = marks[kind].encode(**encoding).properties(height=420)
     return drawn
+
+
+def _moment_format(moments: pd.Series) -> Any:
+    """How they are written along an axis: Vega's own way names no year of a short one."""
+    reach = moments.max() - moments.min()
+    if reach > pd.Timedelta(days=400):
+        return alt.Undefined
+    in_days = reach > pd.Timedelta(days=6) or _are_days(moments)
+    return "%-d %b %Y" if in_days else "%-d %b %Y, %H:%M"
+
+
+def _are_days(moments: pd.Series) -> bool:
+    return bool((moments.dt.normalize() == moments).all())
 
 
 def comparison_chart(

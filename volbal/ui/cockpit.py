@@ -14,7 +14,7 @@ from volbal.domain.decision import Action, Decision, Reason
 from volbal.domain.money import plain
 from volbal.domain.orders import OrderRecord
 from volbal.domain.position import Position
-from volbal.domain.wording import duration, money, percent, percent_change, price, shares
+from volbal.domain.wording import counted, duration, money, percent, percent_change, price, shares
 from volbal.errors import InvalidInput, VolbalError
 from volbal.formatting import UNDEFINED
 from volbal.market.sessions import quote
@@ -98,7 +98,6 @@ def _evaluate_form(database: Database, row: Row, latest: LatestEvaluation | None
         at.number_input(
             "Price",
             value=float(latest.decision.price) if suspect and latest else None,
-            min_value=0.0,
             step=0.01,
             format="%.12g",
             key=f"{token}-price",
@@ -177,7 +176,7 @@ def _evaluate(database: Database, row: Row, token: str) -> str:
     else:
         raise InvalidInput("price", "none is known", "type one, or fetch prices on the Data page")
     before, made = autopilot.evaluate(database, row.position.position_id, asked, acting.now())
-    missed = "1 close" if before.bars == 1 else f"{before.bars:,} closes"
+    missed = counted(before.bars, "close")
     first = f" {missed} that its autopilot had missed came first." if before.bars else ""
     if made.decision.reason is Reason.SUSPECT_PRICE:
         return f"{price(made.decision.price)} is held, far from the last price: see below.{first}"
@@ -298,7 +297,6 @@ def _fill_form(
             "Fill price",
             key=f"{base}-price",
             value=suggested,
-            min_value=0.0,
             format="%.12g",
             help="What the broker's confirmation says, per share. Example: 96.98.",
         )
@@ -306,7 +304,6 @@ def _fill_form(
             "Shares filled",
             key=f"{base}-quantity",
             value=None,
-            min_value=0.0,
             format="%.12g",
             placeholder=f"all {shares(order.left)}",
             help="Left empty: all that is left. Less is a partial fill. Example: 4.",
@@ -315,7 +312,6 @@ def _fill_form(
             "Commission",
             key=f"{base}-fee",
             value=None,
-            min_value=0.0,
             format="%.12g",
             placeholder="as the policy says",
             help="Left empty: what the position's policy expects. Example: 0.10.",
@@ -339,20 +335,16 @@ def _far_fill(position: Position, at: float | None) -> str:
 
 def _fill(database: Database, position: Position, order: OrderRecord, base: str) -> str:
     """Record it under a key that a second click, or another tab on the same state, shares."""
-    values = {name: st.session_state[f"{base}-{name}"] for name in ("price", "quantity", "fee")}
-    if not values["price"]:
-        raise InvalidInput("price", "none is given", "give the price of the fill")
-    doubted = _far_fill(position, values["price"])
-    acting.require_confirmed("price", base, values["price"], doubted)
-    quantity = order.left if values["quantity"] is None else values["quantity"]
-    policy = position.configuration.policy
-    fee = values["fee"]
+    at = acting.given("price", f"{base}-price")
+    quantity, fee = (st.session_state[f"{base}-{name}"] for name in ("quantity", "fee"))
+    acting.require_confirmed("price", base, at, _far_fill(position, at))
+    quantity = order.left if quantity is None else quantity
     if fee is None:
-        fee = trading.expected_fee(policy, values["price"], quantity)
+        fee = trading.expected_fee(position.configuration.policy, at, quantity)
     done = trading.fill(
         database,
         order.order_id,
-        price=values["price"],
+        price=at,
         quantity=quantity,
         commission=fee,
         key=base,
@@ -369,7 +361,7 @@ def _end_order(
 ) -> None:
     name = f"{label}-{order.order_id}"
     with st.popover(label, icon=":material/block:", key=f"{name}-popover"):
-        reason = st.text_input(
+        st.text_input(
             "Reason",
             key=f"{name}-reason",
             help="For the log. Example: the price ran away.",
@@ -378,10 +370,11 @@ def _end_order(
             label,
             key=name,
             on_click=acting.act,
-            args=(f"{name}-{reason}", _end, database, order.order_id, end, reason),
+            args=(acting.token(name), _end, database, order.order_id, end, f"{name}-reason"),
         )
 
 
-def _end(database: Database, order_id: int, end: Callable[..., OrderRecord], reason: str) -> str:
-    done = end(database, order_id, reason=reason, now=acting.now())
+def _end(database: Database, order_id: int, end: Callable[..., OrderRecord], key: str) -> str:
+    """key: of the input that holds the reason."""
+    done = end(database, order_id, reason=st.session_state[key], now=acting.now())
     return f"Order {order_id} is {done.state.value}; the rule may propose it again."

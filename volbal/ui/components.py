@@ -165,7 +165,6 @@ def metrics_table(result: Simulation) -> pd.DataFrame:
                 label: _benchmark_text(metric, result.benchmarks[name])
                 for name, label in BENCHMARKS.items()
             },
-            "Meaning": sentence(metric),
         }
         for metric in METRICS
     ]
@@ -177,7 +176,7 @@ def _benchmark_text(metric: Metric, values: Mapping[str, float]) -> str:
 
 
 def show_metrics(result: Simulation) -> None:
-    """Every metric with its benchmarks and meaning."""
+    """Every metric with its benchmarks, and what they mean."""
     frame = metrics_table(result)
     headings = dict(
         zip(BENCHMARKS.values(), ("Buy & hold", "Start mix", "Matched hold"), strict=True)
@@ -194,9 +193,8 @@ def show_metrics(result: Simulation) -> None:
             "Metric": st.column_config.TextColumn(width=165, pinned=True),
             STRATEGY: st.column_config.TextColumn(alignment="right", width=80),
             **numbers,
-            "Meaning": st.column_config.TextColumn(width=700),
         },
-        alt="Every metric of the strategy and its benchmarks, with its meaning",
+        alt="Every metric of the strategy and its benchmarks",
     )
     undefined = [
         f"{METRIC[name].label} {UNDEFINED} {reason}"
@@ -205,6 +203,14 @@ def show_metrics(result: Simulation) -> None:
     ]
     if undefined:
         st.caption(f"Undefined here: {'; '.join(undefined)}.")
+    explain_metrics()
+
+
+def explain_metrics() -> None:
+    """What every metric means, whole sentences at any width."""
+    with st.expander("What the metrics mean", icon=":material/dictionary:"):
+        meanings = [{"Metric": one.label, "Meaning": sentence(one)} for one in METRICS]
+        st.table(pd.DataFrame(meanings), border="horizontal", hide_index=True)
 
 
 MONEY = "%,.2f"

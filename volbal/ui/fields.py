@@ -1,5 +1,6 @@
 """How people see the policy: a label, an example and a usual range for every field."""
 
+import re
 from dataclasses import dataclass
 
 from volbal.domain.policy import BOOLEANS, PRESETS, Policy
@@ -130,6 +131,20 @@ FIELDS: dict[str, Field] = {
 }
 """In the order of the forms; the last and `trigger_threshold` are no fields of a policy."""
 
+LABELS: dict[str, str] = {name: field.label for name, field in FIELDS.items()} | {
+    "after_hours": "After hours",
+    "strict": "Strict guardrails",
+    "qty": "Shares",
+    "filled_qty": "Shares filled",
+    "old_shares": "For old shares",
+    "note": "Why",
+    "ex_on": "Ex-date",
+    "pay_on": "Pay date",
+    "per_share": "Gross per share",
+    "sql": "Query",
+}
+"""What inputs are called on screen, where that is not their name in words."""
+
 POLICY = tuple(name for name in FIELDS if name not in ("trigger_threshold", "ticks"))
 MAIN = (
     "trigger_up",
@@ -168,24 +183,27 @@ def parameter_text(values: dict[str, Value]) -> str:
 
 
 def refusal(error: VolbalError) -> str:
-    """A refusal on screen: the field by its label."""
+    """A refusal on screen: the field, and others that it speaks of, by their labels."""
     if not isinstance(error, InvalidInput):
         return str(error)
     name = error.field
-    label = FIELDS[name].label if name in FIELDS else name.replace("_", " ").capitalize()
-    return f"{label}{error.message.removeprefix(name)}"
+    label = LABELS.get(name, name.replace("_", " ").capitalize())
+    return f"{label}: {_NAMES.sub(lambda found: _SPOKEN[found[0]], error.reason)}"
+
+
+_SPOKEN = {"fixed_percentage": "fixed percentage"} | {
+    name: label for name, label in LABELS.items() if "_" in name
+}
+_NAMES = re.compile(rf"\b(?:{'|'.join(_SPOKEN)})\b")
 
 
 def policy_sentence(policy: Policy) -> str:
     """What the policy does, in one sentence."""
-    size = {
-        "proportional": f"{value_text(policy.ratio)} × the anchor’s distance per price × equity",
-        "fixed_percentage": f"{percent(policy.ratio, 1)} of the cash or of the shares",
-        "original": f"{value_text(policy.ratio)} × the price ratio × equity",
-    }[policy.sizing]
+    sold, bought = (percent(share, 1) for share in policy.order_shares)
+    of = ("of the shares", "of the cash") if policy.sizing == "fixed_percentage" else ("of equity",)
     return (
-        f"Sells {percent(policy.trigger_up, 1)} above and buys {percent(policy.trigger_down, 1)} "
-        f"below the anchor, {size}, at most {percent(policy.max_trade_share, 0)} of equity an "
-        f"order; keeps {percent(policy.min_stock_share, 0)} to "
-        f"{percent(policy.max_stock_share, 0)} in stock."
+        f"Sells {percent(policy.trigger_up, 1)} above the anchor ({sold} {of[0]}) and buys "
+        f"{percent(policy.trigger_down, 1)} below it ({bought} {of[-1]}), at most "
+        f"{percent(policy.max_trade_share, 0)} of equity an order; keeps "
+        f"{percent(policy.min_stock_share, 0)} to {percent(policy.max_stock_share, 0)} in stock."
     )

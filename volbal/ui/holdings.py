@@ -9,7 +9,7 @@ import streamlit as st
 
 from volbal.domain import sanity
 from volbal.domain.position import Position
-from volbal.domain.wording import money, price, shares
+from volbal.domain.wording import counted, money, price, share_count
 from volbal.errors import PriceUnavailable, VolbalError
 from volbal.market.model import DAILY
 from volbal.services import autopilot, income, market_data, positions, trading
@@ -143,7 +143,7 @@ def _columns() -> dict[str, Any]:
         "state": "State",
         "reason": "Reason",
         "remark": "Remark",
-        "kind": "Kind",
+        "kind": st.column_config.TextColumn("Kind", width=130),
         "on": st.column_config.DateColumn("On", format="YYYY-MM-DD"),
         "cash": number("Cash", format="%+,.2f"),
         "receivable": number("Receivable", format="%+,.2f"),
@@ -191,29 +191,33 @@ def _money(database: Database, position: Position) -> None:
     if position.balance.is_open:
         _money_forms(database, position, len(ledger))
     st.markdown("**Ledger**", help="Append-only: every balance is the sum of these lines.")
+    lines = pd.DataFrame(
+        [
+            {
+                "recorded_at": line.recorded_at,
+                "on": line.entry.on,
+                "kind": line.entry.kind.value.replace("_", " "),
+                "quantity": line.entry.quantity,
+                "price": line.entry.price,
+                "cash": line.entry.legs.cash,
+                "receivable": line.entry.legs.receivable,
+                "commission": line.entry.legs.commission,
+                "anchor": line.entry.anchor,
+            }
+            for line in reversed(ledger)
+        ]
+    )
+    moves = ["quantity", "cash", "receivable", "commission"]
+    shown = lines.astype(object)
+    shown[moves] = shown[moves].mask(shown[moves] == 0, None)
     tables.show(
-        pd.DataFrame(
-            [
-                {
-                    "recorded_at": line.recorded_at,
-                    "on": line.entry.on,
-                    "kind": line.entry.kind.value.replace("_", " "),
-                    "quantity": line.entry.quantity,
-                    "price": line.entry.price,
-                    "cash": line.entry.legs.cash,
-                    "receivable": line.entry.legs.receivable,
-                    "commission": line.entry.legs.commission,
-                    "anchor": line.entry.anchor,
-                }
-                for line in reversed(ledger)
-            ]
-        ),
+        shown,
         "ledger",
         _columns(),
         alt="Every line of the ledger, newest first",
-        name=f"ledger-{position.ticker}-{position.position_id}",
         height=_tall(len(ledger)),
     )
+    tables.downloads(lines, f"ledger-{position.ticker}-{position.position_id}", "ledger-downloads")
 
 
 class FormOutdated(VolbalError):
@@ -236,7 +240,7 @@ def _money_forms(database: Database, position: Position, lines: int) -> None:
         token = acting.token(f"cash-{position.position_id}")
         with st.form("cash", border=False):
             st.markdown("**Cash**", help="Money in or out is never profit or loss.")
-            _amount("Amount", f"{token}-amount", 100.0, "In account currency. Example: 1000.")
+            _number("Amount", f"{token}-amount", 100.0, "In account currency. Example: 1000.")
             with st.container(horizontal=True):
                 _submit("Deposit", token, _deposit, *about)
                 _submit("Withdraw", token, _withdraw, *about)
@@ -244,7 +248,7 @@ def _money_forms(database: Database, position: Position, lines: int) -> None:
         token = acting.token(f"anchor-{position.position_id}")
         with st.form("anchor", border=False):
             st.markdown("**Anchor**", help="Both triggers are measured from it.")
-            _amount("Anchor price", f"{token}-anchor", 1.0, "Per share. Example: 187.40.")
+            _number("Anchor price", f"{token}-anchor", 1.0, "Per share. Example: 187.40.")
             asked = st.session_state.get(f"{token}-anchor")
             acting.confirm(token, asked, _far_anchor(position, asked), "after a crash")
             _submit("Set anchor", token, _set_anchor, *about)
@@ -254,9 +258,9 @@ def _money_forms(database: Database, position: Position, lines: int) -> None:
             st.markdown("**Correct to what the broker shows**")
             left, right = st.columns(2)
             with left:
-                _amount("Shares more or less", f"{token}-shares", 1.0, "Example: -0.5.", True)
+                _number("Shares more or less", f"{token}-shares", 1.0, "Example: -0.5.")
             with right:
-                _amount("Cash more or less", f"{token}-cash", 10.0, "Example: 12.34.", True)
+                _number("Cash more or less", f"{token}-cash", 10.0, "Example: 12.34.")
             st.text_input("Why", key=f"{token}-note", help="For the log. Example: stock dividend.")
             _submit("Adjust", token, _adjust, *about)
     with grid.container(border=True):
@@ -265,22 +269,18 @@ def _money_forms(database: Database, position: Position, lines: int) -> None:
             st.markdown("**Split**", help="New shares for old ones; the anchor follows.")
             left, right = st.columns(2)
             with left:
-                _amount("New shares", f"{token}-new", 1.0, "Example: 4 in a split of 4 for 1.")
+                _number("New shares", f"{token}-new", 1.0, "Example: 4 in a split of 4 for 1.")
             with right:
-                _amount("For old shares", f"{token}-old", 1.0, "Example: 1 in a split of 4 for 1.")
+                _number("For old shares", f"{token}-old", 1.0, "Example: 1 in a split of 4 for 1.")
+            asked = [st.session_state.get(f"{token}-{name}") for name in ("new", "old")]
+            if None not in asked:
+                doubted = sanity.odd_split(*asked)
+                acting.confirm(token, asked[0], doubted, "shares of a company close to its end")
             _submit("Record split", token, _split, *about)
 
 
-def _amount(label: str, key: str, step: float, told: str, signed: bool = False) -> None:
-    st.number_input(
-        label,
-        key=key,
-        value=None,
-        min_value=None if signed else 0.0,
-        step=step,
-        format="%.12g",
-        help=told,
-    )
+def _number(label: str, key: str, step: float, told: str) -> None:
+    st.number_input(label, key=key, value=None, step=step, format="%.12g", help=told)
 
 
 def _submit(
@@ -302,27 +302,22 @@ def _once_seen(does: Any, token: str, database: Database, position_id: int, line
     return said
 
 
-def _given(token: str, *names: str) -> list[Any]:
-    """The values of inputs; 0 where nothing was typed."""
-    return [st.session_state[f"{token}-{name}"] or 0 for name in names]
-
-
 def _deposit(token: str, database: Database, position_id: int) -> str:
-    (amount,) = _given(token, "amount")
+    amount = acting.given("amount", f"{token}-amount")
     after = positions.deposit(database, position_id, amount, acting.now())
     return f"Deposited {money(amount)}; {money(after.balance.cash)} in cash now."
 
 
 def _withdraw(token: str, database: Database, position_id: int) -> str:
-    (amount,) = _given(token, "amount")
+    amount = acting.given("amount", f"{token}-amount")
     after = positions.withdraw(database, position_id, amount, acting.now())
     return f"Withdrawn {money(amount)}; {money(after.balance.cash)} in cash now."
 
 
 def _set_anchor(token: str, database: Database, position_id: int) -> str:
-    (at,) = _given(token, "anchor")
+    at = acting.given("anchor_price", f"{token}-anchor")
     position = positions.find_position(database, position_id)
-    acting.require_confirmed("anchor", token, at, _far_anchor(position, at))
+    acting.require_confirmed("anchor_price", token, at, _far_anchor(position, at))
     after = positions.set_anchor(database, position_id, at, acting.now())
     return f"The anchor is {price(after.balance.anchor or 0)} now."
 
@@ -333,19 +328,21 @@ def _far_anchor(position: Position, at: float | None) -> str:
 
 
 def _adjust(token: str, database: Database, position_id: int) -> str:
-    quantity, cash = _given(token, "shares", "cash")
+    quantity, cash = (st.session_state[f"{token}-{name}"] or 0 for name in ("shares", "cash"))
     note = st.session_state[f"{token}-note"]
     after = positions.adjust(
         database, position_id, quantity=quantity, cash=cash, note=note, now=acting.now()
     )
     balance = after.balance
-    return f"{shares(balance.quantity)} shares and {money(balance.cash)} in cash now."
+    return f"{share_count(balance.quantity)} and {money(balance.cash)} in cash now."
 
 
 def _split(token: str, database: Database, position_id: int) -> str:
-    new, old = _given(token, "new", "old")
+    new = acting.given("new_shares", f"{token}-new")
+    old = acting.given("old_shares", f"{token}-old")
+    acting.require_confirmed("new_shares", token, new, sanity.odd_split(new, old))
     after = positions.split(database, position_id, new, old, acting.now())
-    return f"{shares(after.balance.quantity)} shares now."
+    return f"{share_count(after.balance.quantity)} now."
 
 
 def _autopilot(database: Database, row: Row, now: datetime) -> None:
@@ -380,8 +377,11 @@ def _show_waiting(database: Database, row: Row, seen_until: datetime, now: datet
     """Bars that the autopilot has not seen yet, and the button that has them looked at now."""
     position = row.position
     st.caption(f"Bars that closed by {log.moment(seen_until)} are done.")
-    if row.waits_for:
-        st.warning(log.plain(row.waits_for), icon=":material/hourglass_top:")
+    if row.waits_since is not None:
+        st.warning(
+            f"It waits since {log.moment(row.waits_since)}. {log.plain(row.waits_for)}",
+            icon=":material/hourglass_top:",
+        )
     try:
         bars = len(autopilot.missed(database, position.position_id, now))
     except PriceUnavailable as error:
@@ -389,7 +389,8 @@ def _show_waiting(database: Database, row: Row, seen_until: datetime, now: datet
             st.warning(str(error), icon=":material/cloud_off:")
         bars = 0
     if bars:
-        if st.button(f"Catch up on {bars:,} bars", type="primary", icon=":material/fast_forward:"):
+        label = f"Catch up on {counted(bars, 'bar')}"
+        if st.button(label, type="primary", icon=":material/fast_forward:"):
             _catch_up(database, position.position_id)
         return
     st.caption("There is no newer bar here.")
@@ -420,10 +421,12 @@ def _catch_up(database: Database, position_id: int) -> None:
     bar = st.progress(0.0, "Looking at the missed bars in order")
 
     def show(done: int, of: int) -> None:
-        bar.progress(done / of, f"{done:,} of {of:,} bars")
+        bar.progress(done / of, f"{done:,} of {counted(of, 'bar')}")
 
     done = autopilot.catch_up(database, position_id, acting.now(), show)
     if done.stopped:
         acting.say("error", done.stopped)
-    acting.say("success", f"{done.bars:,} bars looked at, {done.orders:,} orders filled on paper.")
+    if done.bars:
+        bars, orders = counted(done.bars, "bar"), counted(done.orders, "order")
+        acting.say("success", f"{bars} looked at, {orders} filled on paper.")
     st.rerun()

@@ -6,10 +6,11 @@ from typing import Any
 import streamlit as st
 
 from volbal.domain.configuration import Configuration
+from volbal.domain.money import PRICE, positive
 from volbal.domain.policy import Policy
 from volbal.domain.position import Position
 from volbal.domain.sanity import Doubt, doubts, far_anchor
-from volbal.domain.wording import duration, money, price, shares
+from volbal.domain.wording import duration, money, price, share_count
 from volbal.errors import InvalidInput, PriceUnavailable
 from volbal.services import market_data, positions, settings
 from volbal.services.market_data import SeenPrice
@@ -72,7 +73,6 @@ def _inputs(database: Database) -> None:
     at.number_input(
         "Price",
         key=f"{PAGE}.price",
-        min_value=0.0,
         step=1.0,
         format="%.12g",
         placeholder="none known: type one" if seen is None else price(seen.price),
@@ -90,7 +90,7 @@ def _inputs(database: Database) -> None:
     )
     left, right = st.columns(2)
     if recalled(PAGE, "how") == DOLLARS:
-        _number(left, "capital", "Amount", 1000.0, "Worth of the cell. Example: 10000.")
+        _number(left, "capital", "Capital", 1000.0, "Worth of the cell. Example: 10000.")
         _number(
             right,
             "stock_share",
@@ -116,14 +116,12 @@ def _inputs(database: Database) -> None:
 
 
 def _number(place: Any, name: str, label: str, step: float, told: str) -> None:
-    place.number_input(
-        label, key=f"{PAGE}.{name}", min_value=0.0, step=step, format="%.12g", help=told
-    )
+    place.number_input(label, key=f"{PAGE}.{name}", step=step, format="%.12g", help=told)
 
 
 def _price_text(seen: SeenPrice | None) -> str:
     """What the anchor will be, and how old; a line in any case, so that nothing jumps."""
-    if recalled(PAGE, "price"):
+    if (recalled(PAGE, "price") or 0.0) > 0.0:
         return "The typed price becomes the anchor."
     if seen is None:
         return "Without a price there is no anchor yet."
@@ -165,7 +163,7 @@ def _preview(database: Database) -> None:
     if anchor is None:
         return
     st.markdown(
-        f"**{position.ticker}**: {shares(balance.quantity)} shares at {price(anchor)} and "
+        f"**{position.ticker}**: {share_count(balance.quantity)} at {price(anchor)} and "
         f"{money(balance.cash)} in cash."
     )
     for doubt in (*_about_price(database, anchor), *doubts(position, anchor, acting.now())):
@@ -177,7 +175,7 @@ def _preview(database: Database) -> None:
         icon=":material/add:",
         key=token,
         on_click=acting.act,
-        args=(token, _open, database, position, token, st.session_state[MADE]),
+        args=(token, _open, database, token, st.session_state[MADE]),
         help="Records the position; no order is placed.",
     )
     rungs.draw(position, f"{PAGE}-ladder")
@@ -207,12 +205,12 @@ def _settle(changes: dict[str, Any]) -> None:
 def _draft(database: Database) -> Position:
     """What the inputs describe. Raises InvalidInput."""
     typed, policy = recalled(PAGE, "price"), _policy(database)
-    seen = None if typed else _seen(database)
-    if not typed and seen is None:
+    seen = None if typed is not None else _seen(database)
+    if typed is None and seen is None:
         raise InvalidInput(
             "price", "no price of this symbol is known", "type one, or fetch prices on Data"
         )
-    at = typed if seen is None else seen.price
+    at = positive("price", typed, PRICE) if seen is None else seen.price
     if recalled(PAGE, "how") == DOLLARS:
         quantity, cash = positions.bought(
             recalled(PAGE, "capital"), recalled(PAGE, "stock_share"), at, policy.lot_size
@@ -229,8 +227,9 @@ def _draft(database: Database) -> Position:
     )
 
 
-def _open(database: Database, position: Position, token: str, made: dict[str, int]) -> str:
-    """Open what the form showed; `made` tells which number it got."""
+def _open(database: Database, token: str, made: dict[str, int]) -> str:
+    """Open what the form says, the last word typed included; `made` tells its number."""
+    position = _draft(database)
     after = positions.open_position(
         database,
         position.ticker,
@@ -241,4 +240,8 @@ def _open(database: Database, position: Position, token: str, made: dict[str, in
         now=acting.now(),
     )
     made[token] = after.position_id
-    return f"Position {after.position_id} ({after.ticker}) is open. Evaluate it at a price."
+    held = f"{share_count(after.balance.quantity)} and {money(after.balance.cash)} in cash"
+    return (
+        f"Position {after.position_id} ({after.ticker}) is open with {held}. "
+        "Evaluate it at a price."
+    )

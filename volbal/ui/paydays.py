@@ -81,7 +81,7 @@ def draw(found: Payouts, years: Sequence[int]) -> None:
     names = {number: date(2000, number, 1).strftime("%b") for number in range(1, 13)}
     shown = table.rename(columns=names | {"year": "Year"}).reset_index()
     cells = {
-        name: st.column_config.NumberColumn(name, format=MONEY, width=70)
+        name: st.column_config.NumberColumn(name, format=MONEY, width=70, pinned=name == "Year")
         for name in (*names.values(), "Year")
     }
     tables.show(

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from volbal.domain.wording import money
+from volbal.domain.wording import few, money
 from volbal.services import sample
 from volbal.services.overview import Concern, Overview, Row, Totals
 from volbal.services.running import Database
@@ -183,10 +183,24 @@ def _show_totals(totals: Totals, count: int) -> None:
 def _show_attention(rows: Sequence[Row]) -> None:
     """What needs a look, most urgent first, as one line a concern."""
     for concern, (badge, _, told) in CONCERNS.items():
-        names = [name_of(row) for row in rows if concern in row.concerns]
-        if names and concern is not Concern.STALE_PRICE:
-            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            st.markdown(f"**{badge}:** {', '.join(names[:NAMED])}{more}. {told}")
+        mine = [row for row in rows if concern in row.concerns]
+        if mine and concern is not Concern.STALE_PRICE:
+            names = ", ".join(few([name_of(row) for row in mine], most=NAMED))
+            st.markdown(f"**{badge}:** {names}. {_asked(concern, mine) or told}")
+
+
+def _asked(concern: Concern, rows: Sequence[Row]) -> str:
+    """What a concern of `rows` asks for where that is more than the concern's own words."""
+    match concern:
+        case Concern.UNUSABLE_PRICE:
+            (why, *others) = {row.trouble for row in rows}
+            return "" if others else log.plain(why)
+        case Concern.AUTOPILOT_WAITS:
+            since = min(row.waits_since for row in rows if row.waits_since is not None)
+            (why, *others) = {row.waits_for for row in rows}
+            told = "Their Autopilot tabs say why." if others else log.plain(why)
+            return f"Since {log.moment(since)}. {told}"
+    return ""
 
 
 def name_of(row: Row) -> str:

@@ -10,13 +10,13 @@ import streamlit as st
 from volbal.domain.ladder import Rung, ladder
 from volbal.domain.position import Position
 from volbal.domain.sanity import Doubt
-from volbal.domain.wording import percent
+from volbal.domain.wording import counted, percent
 from volbal.formatting import value_text
 from volbal.ui import acting, tables
 from volbal.ui.fields import FIELDS
 
 COLUMNS: dict[str, Any] = {
-    "side": st.column_config.TextColumn("Side", width=60),
+    "side": st.column_config.TextColumn("Side", width=65),
     "limit": st.column_config.NumberColumn("Limit price", format="%,.2f"),
     "quantity": st.column_config.NumberColumn("Quantity", format="%,.6f"),
     "notional": st.column_config.NumberColumn("Notional", format="%,.2f"),
@@ -47,17 +47,21 @@ def draw(position: Position, key: str) -> None:
     )
     tables.downloads(rungs, f"ladder-{position.ticker}", f"{key}-downloads")
     st.caption(
-        f"{_pinned(found.triggers_up, 'up')} {_pinned(found.triggers_down, 'down')} "
+        f"{_end(found.up, found.triggers_up, 'up')} "
+        f"{_end(found.down, found.triggers_down, 'down')} "
         f"At most {position.configuration.policy.max_orders_per_day} orders a day."
     )
 
 
-def _pinned(triggers: int | None, way: str) -> str:
+def _end(rungs: Sequence[Rung], triggers: int | None, way: str) -> str:
+    """How far it goes if the price only moves one way. triggers: until a guardrail pins it."""
+    if triggers is None and rungs and rungs[-1].decision.order is None:
+        why = rungs[-1].decision.hindrance
+        return f"Straight {way}, nothing is placed at trigger {len(rungs)}: {why}."
     guardrail = "lower" if way == "up" else "upper"
     if triggers is None:
         return f"Straight {way}, no trigger of the next 60 reaches the {guardrail} guardrail."
-    many = "trigger" if triggers == 1 else "triggers"
-    return f"Straight {way}, the {guardrail} guardrail stops it at {triggers} {many}."
+    return f"Straight {way}, the {guardrail} guardrail stops it at {counted(triggers, 'trigger')}."
 
 
 def frame(rungs: Sequence[Rung]) -> pd.DataFrame:
@@ -65,11 +69,11 @@ def frame(rungs: Sequence[Rung]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "side": None if rung.decision.order is None else rung.decision.order.side.value,
+                "side": _side(rung),
                 "limit": rung.limit,
                 "quantity": _quantity(rung),
-                "notional": rung.decision.notional,
-                "commission": rung.decision.commission,
+                "notional": rung.decision.notional if rung.decision.order else None,
+                "commission": rung.decision.commission if rung.decision.order else None,
                 "stock_share_after": rung.decision.stock_share_after,
                 "remark": remark(rung),
             }
@@ -78,14 +82,19 @@ def frame(rungs: Sequence[Rung]) -> pd.DataFrame:
     )
 
 
+def _side(rung: Rung) -> str:
+    order = rung.decision.order
+    return f"no {rung.side.value.lower()}" if order is None else order.side.value
+
+
 def _quantity(rung: Rung) -> Decimal | None:
     return None if rung.decision.order is None else rung.decision.order.quantity
 
 
 def remark(rung: Rung) -> str:
-    """Why a rung is smaller than wished, or empty."""
+    """Why an order is smaller than wished or there is none, or empty."""
     if rung.decision.order is None:
-        return f"nothing: {rung.decision.reason.value.replace('_', ' ')}"
+        return rung.decision.hindrance
     return "cut by the guardrail" if rung.is_pinned else ""
 
 

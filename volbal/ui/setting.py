@@ -12,24 +12,24 @@ from volbal.domain.configuration import (
     Configuration,
     ConfigurationRecord,
     difference,
+    in_words,
 )
 from volbal.domain.configuration import settings as configuration_values
 from volbal.domain.dividends import DividendState
 from volbal.domain.position import Position
 from volbal.domain.sanity import doubts
-from volbal.domain.wording import money, shares
+from volbal.domain.wording import money, share_count
 from volbal.errors import InvalidInput
 from volbal.services import autopilot, positions, settings
 from volbal.services.overview import Row
 from volbal.services.running import Database
 from volbal.ui import acting, forms, rungs, tables
 from volbal.ui.address import policy_values
-from volbal.ui.fields import FIELDS, policy_sentence, refusal, shown_value
+from volbal.ui.fields import LABELS, policy_sentence, refusal
 from volbal.ui.forms import recalled, remember
 
 PAGE = "setting"
 IDLE = {"slippage": "is for simulations: a live order fills at the price the broker reports."}
-LABELS = {"strict": "Strict guardrails", "after_hours": "After hours"}
 
 
 def draw(database: Database, row: Row, now: datetime) -> None:
@@ -81,9 +81,8 @@ def _fill_in(position: Position, step: int) -> None:
 
 
 def _preview(database: Database, position: Position, now: datetime, step: int) -> None:
-    names = (*policy_values(position.configuration.policy), "after_hours", "strict")
     try:
-        after = position.configuration.changed({name: recalled(PAGE, name) for name in names})
+        after = _asked(position)
     except InvalidInput as error:
         st.error(refusal(error), icon=":material/error:")
         return
@@ -99,7 +98,7 @@ def _preview(database: Database, position: Position, now: datetime, step: int) -
         for doubt in doubts(replace(position, configuration=after), at, now):
             rungs.show_doubt(doubt, f"{PAGE}-doubt", lambda fix: remember(PAGE, fix))
     if changes:
-        note = st.text_input(
+        st.text_input(
             "Note", key=f"{PAGE}-note", help="For the history. Example: calmer before earnings."
         )
         key = f"save-{position.position_id}-{step}"
@@ -109,13 +108,21 @@ def _preview(database: Database, position: Position, now: datetime, step: int) -
             type="primary",
             icon=":material/save:",
             on_click=acting.act,
-            args=(key, _save, database, position.position_id, after, note),
+            args=(key, _save, database, position),
         )
 
 
-def _save(database: Database, position_id: int, after: Configuration, note: str) -> str:
-    changes = configuration_values(after)
-    settings.configure(database, position_id, changes, by="user", note=note, now=acting.now())
+def _asked(position: Position) -> Configuration:
+    """What the inputs say. Raises InvalidInput."""
+    names = (*policy_values(position.configuration.policy), "after_hours", "strict")
+    return position.configuration.changed({name: recalled(PAGE, name) for name in names})
+
+
+def _save(database: Database, position: Position) -> str:
+    changes, note = configuration_values(_asked(position)), st.session_state[f"{PAGE}-note"]
+    settings.configure(
+        database, position.position_id, changes, by="user", note=note, now=acting.now()
+    )
     return "Saved. The next evaluation uses it; a proposal made before has to be made again."
 
 
@@ -129,9 +136,9 @@ def told(changes: tuple[Change, ...]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "Setting": LABELS.get(one.name) or FIELDS[one.name].label,
-                "Before": shown_value(one.before),
-                "After": shown_value(one.after),
+                "Setting": LABELS[one.name],
+                "Before": in_words(one.name, one.before),
+                "After": in_words(one.name, one.after),
             }
             for one in changes
         ]
@@ -239,7 +246,7 @@ def _confirm_closing(database: Database, row: Row, token: str) -> None:
     )
     for order in row.open_orders:
         st.warning(
-            f"Order {order.order_id} is open with {shares(order.left)} shares left: record its "
+            f"Order {order.order_id} is open with {share_count(order.left)} left: record its "
             "fill or cancel it first.",
             icon=":material/outgoing_mail:",
         )

@@ -13,7 +13,7 @@ from volbal.services import comparison
 from volbal.services.comparison import PositionsCompared
 from volbal.services.research import Simulation
 from volbal.ui import charts, tables
-from volbal.ui.components import sentence
+from volbal.ui.components import explain_metrics, sentence
 
 CARDS = ("cagr", "max_drawdown")
 
@@ -57,7 +57,7 @@ def metrics(results: Mapping[str, Simulation]) -> None:
             row[other] = metric_text(metric, numbers.loc[name, other])
             more = comparison.difference(other)
             row[more] = _signed(metric, numbers.loc[name, more])
-        rows.append({**row, "Meaning": sentence(metric)})
+        rows.append(row)
     columns = {
         name: st.column_config.TextColumn(name, alignment="right", width=110)
         for name in (first, *others)
@@ -73,10 +73,10 @@ def metrics(results: Mapping[str, Simulation]) -> None:
         {
             "Metric": st.column_config.TextColumn(width=165, pinned=True),
             **columns,
-            "Meaning": st.column_config.TextColumn(width=700),
         },
         alt="Every metric of each policy, and its difference to the first",
     )
+    explain_metrics()
     days = comparison.curves(results)
     days.columns = days.columns.map(" ".join)
     tables.downloads({"Metrics": numbers, "Days": days}, "comparison", "compare-downloads")

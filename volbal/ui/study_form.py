@@ -32,7 +32,7 @@ from volbal.services import studies
 from volbal.services.research import Setup
 from volbal.services.running import Database
 from volbal.services.studies import Estimate
-from volbal.services.study_request import MOST_CELLS, MOST_SYMBOLS, StudyRequest
+from volbal.services.study_request import MOST_SYMBOLS, StudyRequest
 from volbal.ui.address import policy_values
 from volbal.ui.fields import FIELDS, choices, refusal, shown_value
 from volbal.ui.forms import (
@@ -101,7 +101,7 @@ def inputs(page: str, database: Database) -> Asked:
     st.subheader("Prices")
     _price_inputs(page)
     st.subheader("Run")
-    beside["split"] = _run_inputs(page)
+    beside |= _run_inputs(page)
     with st.expander("Base policy"):
         st.caption("For every field that is no parameter above.")
         policy_inputs(page, idle, swept_fields(page))
@@ -111,8 +111,9 @@ def inputs(page: str, database: Database) -> Asked:
         asked = request(page)
         return Asked(asked, _estimate(database, asked))
     except VolbalError as error:
-        if isinstance(error, InvalidInput) and asked and error.field in beside:
-            beside[error.field].markdown(_refused(error))
+        field = error.field if isinstance(error, InvalidInput) else ""
+        if field in beside and (asked or field in RUN_NAMES):  # others are told already
+            beside[field].markdown(_refused(error))
         return Asked(asked, problem=refusal(error))
 
 
@@ -318,7 +319,6 @@ def _goal_inputs(page: str) -> None:
         weight, direction = st.columns([2, 3], vertical_alignment="bottom", wrap=False)
         weight.number_input(
             told.label,
-            min_value=0.0,
             step=0.5,
             format="%.6g",
             key=f"{page}.{metric}.weight",
@@ -516,8 +516,8 @@ def _reach(page: str, found: list[PriceHistory]) -> dict[str, Any]:
     return {"value": None, "format": "YYYY-MM-DD", **limits}
 
 
-def _run_inputs(page: str) -> Any:
-    """Returns the place below the switch of the vault."""
+def _run_inputs(page: str) -> dict[str, Any]:
+    """Returns the places below some of them, for what is wrong with these."""
     st.toggle(
         "Keep a vault",
         key=f"{page}.split",
@@ -537,23 +537,20 @@ def _run_inputs(page: str) -> Any:
     )
     lag.number_input(
         "Pay lag (days)",
-        min_value=0,
         step=1,
         key=f"{page}.pay_lag_days",
         help="From ex-date to pay date where the data has no pay date. Example: 21.",
     )
     most, seed = st.columns(2, wrap=False)
+    below = st.empty()
     most.number_input(
         "Most combinations",
-        min_value=1,
-        max_value=MOST_CELLS,
         step=100_000,
         key=f"{page}.max_cells",
         help="A larger grid is sampled evenly down to this number. Example: 1000000.",
     )
     seed.number_input(
         "Seed",
-        min_value=0,
         step=1,
         key=f"{page}.seed",
         help="Of the sample; the same seed gives the same sample. Example: 0.",
@@ -565,7 +562,7 @@ def _run_inputs(page: str) -> Any:
         help="What the study is called in the list, from when it is saved or run. "
         "Example: KO, wide triggers.",
     )
-    return beside
+    return {"split": beside, "max_cells": below, "seed": below}
 
 
 def _fields_without_effect(page: str) -> dict[str, str]:

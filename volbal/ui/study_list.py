@@ -122,6 +122,7 @@ def _lines(database: Database, shown: Sequence[Study]) -> None:
         key,
         {"open": opening, **COLUMNS},
         alt="Studies, newest first",
+        height=tables.roomy(shown),
         on_select=on_pick,
         selection_mode="multi-row",
         selection_default={"selection": {"rows": chosen}},

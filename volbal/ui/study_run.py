@@ -17,7 +17,7 @@ from volbal.services.running import Database
 from volbal.services.studies import Progress, Study, StudyNotFound
 from volbal.services.study_request import StudyRequest
 from volbal.services.study_results import View
-from volbal.ui import acting, study_words
+from volbal.ui import acting, study_form, study_words
 from volbal.ui.forms import SOURCE, remember
 from volbal.ui.log import plain
 from volbal.ui.study_address import same_run
@@ -80,8 +80,6 @@ def _title(asked: Asked, study: Study | None) -> str:
 
 
 def _buttons(page: str, database: Database, asked: Asked, study: Study | None) -> None:
-    request = asked.request
-    key = "" if request is None else _key(request)
     study_id = study.study_id if study and study.state is StudyState.DRAFT else None
     st.button(
         "Run",
@@ -90,25 +88,26 @@ def _buttons(page: str, database: Database, asked: Asked, study: Study | None) -
         icon=":material/play_arrow:",
         disabled=asked.estimate is None,
         on_click=acting.act,
-        args=(acting.token(f"run-{key}"), _run, page, database, request, study_id),
+        args=(acting.token(f"{page}-run"), _run, page, database, study_id),
         help="Saves it and runs it in the background; you can leave this page meanwhile.",
     )
-    saved = study_id is not None and study is not None and request == study.request
+    saved = study_id is not None and study is not None and asked.request == study.request
     st.button(
         "Save as draft" if study_id is None else "Save changes",
         key=f"{page}.save",
         icon=":material/save:",
         disabled=asked.estimate is None or saved,
         on_click=acting.act,
-        args=(acting.token(f"save-{key}"), _save, page, database, request, study_id),
+        args=(acting.token(f"{page}-save"), _save, page, database, study_id),
         help="Keeps it on Studies without running it.",
     )
 
 
-def _run(page: str, database: Database, request: StudyRequest, draft: int | None) -> str:
-    """Run it once, however often it is asked for: the second time its study is shown."""
+def _run(page: str, database: Database, draft: int | None) -> str:
+    """Run what the form asks, the last word typed included; once, however often it is asked for:
+    the second time its study is shown."""
     now = acting.now()
-    made = _drafted(database, request, draft, "run")
+    made = _drafted(database, study_form.request(page), draft, "run")
     told = ""
     try:
         studies.start(database, made.study_id, now)
@@ -121,8 +120,8 @@ def _run(page: str, database: Database, request: StudyRequest, draft: int | None
     return told
 
 
-def _save(page: str, database: Database, request: StudyRequest, draft: int | None) -> str:
-    made = _drafted(database, request, draft, "draft")
+def _save(page: str, database: Database, draft: int | None) -> str:
+    made = _drafted(database, study_form.request(page), draft, "draft")
     _show(page, made.study_id)
     return f"Draft {made.study_id} is saved."
 

@@ -1,6 +1,6 @@
 """Tables on pages, and the one control that downloads them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ Source = pd.DataFrame | exports.Tables | Callable[[], pd.DataFrame]
 
 MANY = 10
 """Rows beyond which a table scrolls."""
+
+ROW_PIXELS, BAR_PIXELS = 35, 14
+"""As Streamlit draws them."""
 
 LONG_ROWS = 50_000
 XLSX_ROWS_A_SECOND = 5_000
@@ -70,6 +73,12 @@ def show(
 def fitting(frame: pd.DataFrame) -> int | str:
     """The height of a table that shows all its rows where they are few, and else scrolls."""
     return "content" if len(frame) <= MANY else 400
+
+
+def roomy(rows: Sized) -> int:
+    """The height of a table that shows all its rows, and below them the bar that scrolls it
+    sideways."""
+    return ROW_PIXELS * (len(rows) + 1) + BAR_PIXELS
 
 
 def pick(

@@ -97,6 +97,7 @@ from volbal.storage.records.queries import (
     view_columns,
 )
 from volbal.storage.records.screens import (
+    advance_autopilot,
     begin_removing_samples,
     find_autopilot,
     finish_removing_samples,
@@ -117,6 +118,7 @@ from volbal.storage.records.values import Connection
 
 __all__ = [
     "Connection",
+    "advance_autopilot",
     "all_orders",
     "all_positions",
     "all_series",

@@ -33,14 +33,14 @@ def waiting_autopilots(connection: Connection) -> dict[int, WaitingAutopilot]:
         """
         select
             position_id, arg_max(json_extract_string(outputs, '$.code'), event_id),
-            arg_max(sentence, event_id)
+            arg_max(sentence, event_id), arg_max(happened_at, event_id)
         from events
         where type in ('autopilot', 'autopilot_waits')
         group by position_id
         having arg_max(type, event_id) = 'autopilot_waits'
         """
     ).fetchall()
-    return {position_id: WaitingAutopilot(code, why) for position_id, code, why in rows}
+    return {number: WaitingAutopilot(code, told, aware(at)) for number, code, told, at in rows}
 
 
 def store_autopilot(
@@ -53,6 +53,13 @@ def store_autopilot(
         do update set is_on = excluded.is_on, seen_until = excluded.seen_until
         """,
         [position_id, is_on, stored(seen_until)],
+    )
+
+
+def advance_autopilot(connection: Connection, position_id: int, seen_until: datetime) -> None:
+    connection.execute(
+        "update autopilots set seen_until = ? where position_id = ?",
+        [stored(seen_until), position_id],
     )
 
 
