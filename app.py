@@ -4,6 +4,7 @@
 parent, so that the API owns its paths; everything else goes to the screens.
 """
 
+import gc
 import logging
 import sys
 import threading
@@ -20,7 +21,7 @@ from volbal import access, api
 from volbal.config import api_token
 from volbal.errors import VolbalError
 from volbal.services import running, study_life
-from volbal.ui import fault
+from volbal.ui import document, fault
 
 LOG = logging.getLogger("volbal")
 
@@ -60,6 +61,11 @@ def warm_up() -> None:
     except Exception:
         # The page that needs the missing piece reports it; the server must go on.
         LOG.exception("Warm-up failed")
+    finally:
+        # Streamlit collects garbage after every run of a page, and everything waits for it: what
+        # stays for ever, the modules above all, need not be looked through each time.
+        gc.collect()
+        gc.freeze()
 
 
 def open_records() -> None:
@@ -105,6 +111,7 @@ ui = st.App(
     Path(__file__).parent / "volbal" / "ui" / "main.py",
     lifespan=lifespan,
     on_script_error=fault.show,
+    routes=document.routes(),
 )
 # FastAPI's own /docs fetches its scripts from elsewhere and is blank offline.
 app = FastAPI(title="volbal", lifespan=ui.lifespan(), docs_url=None, redoc_url=None)

@@ -70,6 +70,7 @@ CALM = """
             "[data-testid=stVegaLiteChart], [data-testid=stEChartsChart]"
         )].some(chart => chart.checkVisibility() && !chart.querySelector("canvas, svg"));
         return app?.dataset.testScriptState === "notRunning"
+            && !document.querySelector("html.arriving")
             && app.dataset.testConnectionState === "CONNECTED"
             && !document.querySelector("[data-stale=true], [data-testid=stSkeleton]")
             && !unpainted
