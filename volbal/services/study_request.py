@@ -244,7 +244,8 @@ def _symbols(symbols: tuple[str, ...]) -> tuple[str, ...]:
 
 def _whole(field: str, value: Any, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidInput(field, f"{value!r} is out of range", f"allowed: whole numbers {low} to {high:,}")
+        allowed = f"allowed: whole numbers {low} to {high:,}"
+        raise InvalidInput(field, f"{value!r} is out of range", allowed)
 
 
 def _setting(name: str, value: Any) -> Any:
