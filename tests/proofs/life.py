@@ -270,6 +270,7 @@ class Life(RuleBasedStateMachine):
             trading.evaluate(self.database, self.position_id, quote, self.now)
         else:
             income.accrue(self.database, self.position_id, self.now)
+            self._worked_off()  # what it accrues and is due already it pays, too
         self._worked_off()
 
     def _worked_off(self) -> None:

@@ -54,7 +54,7 @@ def a_cell_with_everything(database: Database) -> int:
     """Order 1 filled, order 2 open in position 1; dividend 1 accrued; 2 closed; 3 without price."""
     position_id = a_cell(database, anchor_price=None).position_id
     trading.evaluate(database, position_id, at(100), NOW)
-    income.announce(database, position_id, ex_on=EX, pay_on=EX, per_share=1, now=NOW)
+    income.announce(database, position_id, ex_on=EX, pay_on=LATER.date(), per_share=1, now=NOW)
     submitted(database, "filled")
     trading.fill(database, 1, price=100, quantity=1, key="f", now=NOW)
     income.accrue(database, position_id, NOW + DAY)
