@@ -41,6 +41,9 @@ from volbal.ui.study_words import within
 MOST_PER_AXIS: Final = 100
 """Values of one axis sent to the browser: 10,000 cells at most."""
 
+MOST_WHILE_RUNNING: Final = 50
+"""Fewer while the map is drawn again and again: the progress beside it must not wait for that."""
+
 LIGHT: Final = 1_000
 """Cells of a map that is quick to draw with everything that is known of them."""
 
@@ -256,7 +259,7 @@ def picture(looked: Looked, shown: Shown) -> Picture:
             fixed=dict(shown.fixed),
             aggregate=shown.aggregate,
         )
-        whole, names, most = found.cells, (shown.x, shown.y), MOST_PER_AXIS
+        whole, names, most = found.cells, (shown.x, shown.y), _most_per_axis(looked)
         statistics = found.statistics
     blocks = {name: _blocks(looked.parameters[name].values, most) for name in names}
     sign = -1.0 if looked.column(shown.metric).direction == "down" else 1.0
@@ -342,6 +345,10 @@ def _cells(looked: Looked, shown: Shown, frame: pd.DataFrame) -> pd.DataFrame:
 def _texts(values: "pd.Series[Any]") -> list[str]:
     texts = {value: shown_value(value) for value in values.unique().tolist()}
     return [texts[value] for value in values.tolist()]
+
+
+def _most_per_axis(looked: Looked) -> int:
+    return MOST_WHILE_RUNNING if looked.study.state is StudyState.RUNNING else MOST_PER_AXIS
 
 
 def _hints(looked: Looked, shown: Shown, frame: pd.DataFrame) -> dict[str, list[str]]:
@@ -467,10 +474,8 @@ def legend_text(
     if shown.y and len(seen.cells) < len(seen.axes[0].order) * len(seen.axes[1].order):
         parts.append("empty: not computed" if looked.request.sampled else "empty: not stored yet")
     if seen.merged:
-        parts.append(
-            f"neighbours are merged to at most {MOST_PER_AXIS if shown.y else MOST_POINTS} a side, "
-            "each showing its best"
-        )
+        most = _most_per_axis(looked) if shown.y else MOST_POINTS
+        parts.append(f"neighbours are merged to at most {most} a side, each showing its best")
     return " · ".join([*parts, *_statistics_text(seen, metric)])
 
 
