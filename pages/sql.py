@@ -19,10 +19,11 @@ def answered(settings: Settings, sql: str, commits: int, turn: int) -> queries.A
 
 
 def choose(named: dict[str, str]) -> None:
-    """Put the chosen query into the editor."""
+    """Put the chosen query into the editor; an own one is saved under its name again."""
     chosen = st.session_state[CHOSEN]
     if chosen is not None:
         st.session_state[TEXT] = named[chosen]
+        st.session_state[asking.NAME] = "" if chosen in queries.EXAMPLES else chosen
 
 
 def arrive(named: dict[str, str]) -> None:
@@ -48,7 +49,9 @@ def editor(named: dict[str, str], own: dict[str, str]) -> str:
             args=(named,),
             help="Examples, and the queries you have saved.",
         )
-        asking.keeping(st.session_state[TEXT], st.session_state[CHOSEN], own)
+        chosen = st.session_state[CHOSEN]
+        if chosen in own:
+            asking.deleting(chosen, own[chosen])
     with st.form(f"{PAGE}.form", border=False):
         text = st.text_area(
             "SQL",
@@ -58,8 +61,10 @@ def editor(named: dict[str, str], own: dict[str, str]) -> str:
             help="One statement that reads. Example: from v_fills where side = 'BUY'. "
             "Ctrl+Enter runs it.",
         )
-        if st.form_submit_button("Run", type="primary", icon=":material/play_arrow:"):
-            st.session_state[TURN] = st.session_state.get(TURN, 0) + 1
+        with st.container(horizontal=True):
+            if st.form_submit_button("Run", type="primary", icon=":material/play_arrow:"):
+                st.session_state[TURN] = st.session_state.get(TURN, 0) + 1
+            asking.saving(TEXT, own)
     return text
 
 

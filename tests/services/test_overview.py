@@ -60,6 +60,29 @@ def test_a_price_from_before_its_opening_is_none_of_its_own(database: Database) 
     assert shown.concerns == ()
 
 
+def test_a_position_opened_at_a_known_close_has_a_price_as_old_as_that(database: Database) -> None:
+    positions.open_position(
+        database, "AAPL", quantity=50, cash=9000, anchor_price="173.93", now=NOW
+    )
+    shown = row(database, 1, NOW)
+    assert shown.quote is not None
+    assert "2023-09-21" in shown.quote.source
+    assert Concern.STALE_PRICE in shown.concerns
+
+
+def test_a_dividend_that_is_due_is_owed_and_no_stock(database: Database) -> None:
+    now = datetime.fromisoformat("2023-09-18T15:00:00+00:00")
+    positions.open_position(database, "AAPL", quantity=50, cash=9000, anchor_price=175, now=now)
+    income.announce(database, 1, ex_on=date(2023, 9, 20), per_share=1, now=now)
+    found = overview(database, datetime.fromisoformat("2023-09-25T15:00:00+00:00"))
+    (shown,) = found.open
+    assert shown.found.balance.anchor == 174
+    assert (shown.found.balance.receivable, found.totals.receivable) == (37.5, 37.5)
+    assert found.totals.stock_value == 50 * Decimal("173.93")
+    assert shown.value == found.totals.stock_value + 9000 + Decimal("37.5")
+    assert shown.received == 0
+
+
 def test_a_stale_price_is_no_met_trigger(database: Database) -> None:
     a_cell(database)
     trading.evaluate(database, 1, at(97), NOW)

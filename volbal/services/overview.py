@@ -60,6 +60,7 @@ class Concern(StrEnum):
 class Row:
     """One position as it stands at the newest price known.
 
+    found: the position as the rule finds it there, with dividends that are due worked off.
     quote, decision: None where no price is known. next_up, next_down: the orders at the nearest
     triggers, None without an anchor. trail: what it was worth, oldest first. dividends:
     announced or accrued ones, by ex-date. runs_itself: its paper autopilot is on; waits_for,
@@ -69,6 +70,7 @@ class Row:
     """
 
     position: Position
+    found: Position
     quote: Quote | None
     decision: Decision | None
     next_up: Rung | None
@@ -109,7 +111,7 @@ class Row:
     @property
     def received(self) -> Decimal:
         """Net dividends paid so far."""
-        return self.position.balance.dividends - self.position.balance.receivable
+        return self.found.balance.dividends - self.found.balance.receivable
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +229,8 @@ def row(database: Database, position_id: int, now: datetime) -> Row:
 def _row(connection: Connection, position: Position, facts: _Facts, now: datetime) -> Row:
     """At the newest price; at one that works, with the trouble, where that one does not."""
     trouble = facts.unusable.get(position.ticker, "")
-    market = newest_quote(position, facts.prices.get(position.ticker))
+    is_sample = position.position_id in facts.samples  # which keeps to the prices it came with
+    market = newest_quote(position, None if is_sample else facts.prices.get(position.ticker))
     for quote in (market, newest_quote(position, None)):
         try:
             return _row_at(connection, position, facts, quote, trouble, now)
@@ -263,7 +266,7 @@ def _row_at(
             valuations = _with_newest(valuations, quote, decision, dividend, now)
     up, down = next_rungs(found, now)
     row = _bare_row(position, quote, decision, facts, trouble, valuations)
-    return _with_concerns(replace(row, next_up=up, next_down=down), now)
+    return _with_concerns(replace(row, found=found, next_up=up, next_down=down), now)
 
 
 def _with_newest(
@@ -296,6 +299,7 @@ def _bare_row(
     waiting = facts.waiting.get(number) if runs_itself else None
     return Row(
         position,
+        position,
         quote,
         decision,
         None,
@@ -322,8 +326,10 @@ def newest_quote(position: Position, seen: SeenPrice | None) -> Quote | None:
     Its own: the last accepted one, else the price it was opened at.
     """
     own, made_at = position.reference_price, position.last_price_at or position.opened_at
-    if seen is not None and (own is None or seen.made_at > made_at):
-        return seen.as_quote()
+    if seen is not None:
+        is_opening_price = position.last_price is None and seen.price == own  # and as old as it is
+        if own is None or seen.made_at > made_at or is_opening_price:
+            return seen.as_quote()
     if own is None:
         return None
     # It was accepted before, so it counts as confirmed and in session.
@@ -381,7 +387,7 @@ def _urgency(row: Row) -> tuple[int, int]:
 
 def _totals(rows: Sequence[Row]) -> Totals:
     priced = [one for one in rows if one.value is not None]
-    balances = [one.position.balance for one in priced]
+    balances = [one.found.balance for one in priced]
     value = sum((one.value or NO_MONEY for one in priced), NO_MONEY)
     contributed = sum((one.contributed for one in balances), NO_MONEY)
     receivable = sum((one.receivable for one in balances), NO_MONEY)

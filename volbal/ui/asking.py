@@ -1,6 +1,6 @@
 """Parts of the SQL page: saving, the answer as table or chart, the views, other programs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -10,40 +10,39 @@ from volbal.services.queries import ViewColumn
 from volbal.ui import acting, charts, log, tables
 
 KINDS = ("Table", "Line", "Bar", "Scatter")
+NAME, REPLACES = "sql-name", "sql-replaces"
 CHARTED = 5_000
 """Rows that a chart shows at most; more are slow to draw and say no more."""
 
 
-def keeping(sql: str, chosen: str | None, own: Mapping[str, str]) -> None:
-    """Save the query under a name; delete a saved one."""
+def saving(text_key: str, own: Collection[str]) -> None:
+    """In the editor's form, so that what stands in it is saved, run or not.
+
+    text_key: of the editor; own: names of the saved ones.
+    """
     with st.popover("Save", icon=":material/bookmark:", key="sql.keep"):
-        name = st.text_input(
+        st.text_input(
             "Name",
-            chosen if chosen in own else "",
-            key=f"sql-name-{chosen}",
+            key=NAME,
             max_chars=queries.LONGEST_NAME,
             help="Under which it is offered above. Example: Fees per year.",
         )
-        known = (name or "").strip()
-        replaced = own.get(known, sql)
-        replace = replaced != sql and st.checkbox(
-            f"Replace the saved query {log.plain(known)}",
-            key=f"sql-replace-{known}",
-        )
-        token = acting.token("sql-save")
-        st.button(
+        if own:
+            st.checkbox(
+                "Replace a saved query of this name",
+                key=REPLACES,
+                help="Its text is lost. Example: on, to keep a corrected one.",
+            )
+        st.form_submit_button(
             "Save",
             type="primary",
-            disabled=replaced != sql and not replace,
             on_click=acting.act,
-            args=(token, _save, sql, f"sql-name-{chosen}"),
+            args=(acting.token("sql-save"), _save, text_key),
             key="sql-save",
         )
-    if chosen in own:
-        _deleting(chosen or "", own[chosen or ""])
 
 
-def _deleting(name: str, sql: str) -> None:
+def deleting(name: str, sql: str) -> None:
     with st.popover("Delete", icon=":material/delete:", key="sql.delete"):
         st.markdown(f"Forget the saved query {log.plain(name)}? It is:")
         st.code(sql, language="sql", wrap_lines=True)
@@ -58,10 +57,9 @@ def _deleting(name: str, sql: str) -> None:
         )
 
 
-def _save(sql: str, key: str) -> str:
-    """key: of the input that holds the name."""
-    name = st.session_state[key].strip()
-    replace = st.session_state.get(f"sql-replace-{name}", False)
+def _save(text_key: str) -> str:
+    sql, name = st.session_state[text_key], st.session_state[NAME]
+    replace = st.session_state.get(REPLACES, False)
     saved = queries.save(running.database(), name, sql, acting.now(), replace=replace)
     return f"Saved as {log.plain(saved)}."
 

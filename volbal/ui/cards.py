@@ -64,6 +64,9 @@ def _price(row: Row, now: datetime) -> str:
         )
     age = duration((now - seen.seen_at(now)).total_seconds())
     told = f"{age} old · {seen.source}"
+    trusted = row.position.reference_price
+    if row.is_suspect and trusted is not None:
+        told += f". Not trusted: the figures are at the last accepted price, {price(trusted)}"
     return _block(price(seen.price), f"{told}. {row.trouble}" if row.trouble else told)
 
 
@@ -157,7 +160,7 @@ def _rung(rung: Rung) -> str:
 
 
 def _figures(row: Row) -> str:
-    balance, earned = row.position.balance, row.performance
+    balance, earned = row.found.balance, row.performance
     value = UNDEFINED if row.value is None else money(row.value)
     figures = (
         ("Value", value, "Stock, cash and receivable dividends"),

@@ -27,6 +27,7 @@ def draw(database: Database, row: Row, now: datetime) -> None:
     """The tabs; the address names the open one."""
     tabs = st.tabs(TABS, key="tab", on_change="rerun", bind="query-params")
     drawn = dict(zip(TABS, tabs, strict=True))
+    setting.keep()
     position = row.position
     for name, tab in drawn.items():
         if not tab.open:
@@ -36,7 +37,7 @@ def draw(database: Database, row: Row, now: datetime) -> None:
                 case "Ladder" if not position.balance.is_open:
                     st.info("The position is archived: it takes no orders.")
                 case "Ladder":
-                    rungs.draw(position, "ladder")
+                    rungs.draw(row.found, "ladder")
                 case "Chart":
                     _chart(database, position, now)
                 case "Orders":

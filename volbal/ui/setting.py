@@ -65,6 +65,13 @@ def _show_fields(
         _preview(database, position, now, len(history))
 
 
+def keep() -> None:
+    """What is typed and not saved outlasts a look at another tab."""
+    for key in list(st.session_state):
+        if str(key).startswith(f"{PAGE}."):
+            st.session_state[key] = st.session_state[key]
+
+
 def _fill_in(position: Position, step: int) -> None:
     """Take the inputs from the configuration in force whenever that is another one."""
     of = (position.position_id, step)

@@ -117,8 +117,9 @@ def _lines(database: Database, shown: Sequence[Study]) -> None:
     opening = st.column_config.ButtonColumn(
         "", width=60, type="tertiary", pinned=True, key=f"{key}-open", on_click=on_open
     )
+    frame = pd.DataFrame([_line(database, study) for study in shown])
     tables.show(
-        pd.DataFrame([_line(database, study) for study in shown]),
+        frame,
         key,
         {"open": opening, **COLUMNS},
         alt="Studies, newest first",
@@ -127,6 +128,7 @@ def _lines(database: Database, shown: Sequence[Study]) -> None:
         selection_mode="multi-row",
         selection_default={"selection": {"rows": chosen}},
     )
+    tables.downloads(frame.drop(columns="open"), "studies", "studies-downloads")
 
 
 def _table_key(ids: Sequence[int], chosen: Sequence[int]) -> str:

@@ -48,7 +48,7 @@ def draw(database: Database, study: Study, view: View, page: str) -> None:
     counts = kept(looked, counted)
     study_cell.show_applied(looked)
     if not counts.stored:
-        st.info("No cell is stored yet.", icon=":material/hourglass_empty:")
+        st.info(unstored_text(looked), icon=":material/hourglass_empty:")
         return
     st.markdown(ranking_text(looked, counts))
     st.caption("  \n".join(evidence_texts(looked, counts)))
@@ -120,6 +120,14 @@ def _draw_panel(
             study_plots.draw_slices(looked, counts, here)
         case _:
             study_evidence.draw(looked, cell)
+
+
+def unstored_text(looked: Looked) -> str:
+    """Why there is nothing to show yet."""
+    progress = looked.study.progress
+    if len(looked.symbols) == 1 or progress.completed <= progress.invalid:
+        return "No cell is stored yet."
+    return "Pooled cells are shown once every symbol has them; choose one symbol to see its own."
 
 
 def ranking_text(looked: Looked, counts: Counts) -> str:
