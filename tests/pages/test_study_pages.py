@@ -431,6 +431,9 @@ def test_notes_are_kept_with_a_study(open_page) -> None:
     study_id = stopped()
     app = open_page("studies", {"ids": str(study_id)})
     app.text_area(key=f"studies-words-{study_id}-note").set_value("Good *plateau*").run()
+    assert not app.success  # nothing moves from under the pointer
+    app.button(key=f"studies-words-{study_id}-save").click().run()
+    assert "are saved" in app.success[0].value
     assert known()[0].note == "Good *plateau*"
     assert button(app, "Save")
     assert list(table(app)["note"]) == ["Good *plateau*"]

@@ -33,6 +33,8 @@ PICKED: Final = "ids"
 OPENED: Final = "studies-opened"
 """The study whose button was clicked."""
 
+SAVED: Final = "Name and notes are saved."
+
 DOOMED: Final = "studies-doomed"
 """The studies whose deletion waits for a second word."""
 
@@ -326,11 +328,13 @@ def _delete(database: Database, ids: Sequence[int]) -> str:
 
 
 def _words(database: Database, study: Study) -> None:
-    """The user's own words. They are saved as they are left, so that no click loses them."""
+    """The user's own words. They are saved as they are left, so that no click loses them; and
+    without a word, which would move from under the pointer what is clicked meanwhile."""
     key = f"studies-words-{study.study_id}"
 
-    def save() -> None:
-        acting.act(acting.token(key), _keep, database, study, key)
+    def save(told: str = "") -> None:
+        form = f"{key}-{'pressed' if told else 'left'}"
+        acting.act(acting.token(form), _keep, database, study, key, told)
 
     st.text_input(
         "Name",
@@ -351,15 +355,15 @@ def _words(database: Database, study: Study) -> None:
         help="Kept with the study. Example: good plateau, but few fills.",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Save", key=f"{key}-save", icon=":material/save:", on_click=save)
+        st.button("Save", key=f"{key}-save", icon=":material/save:", on_click=save, args=(SAVED,))
         st.caption("Also saved when you click elsewhere.")
 
 
-def _keep(database: Database, study: Study, key: str) -> str:
+def _keep(database: Database, study: Study, key: str, told: str) -> str:
     name, text = (st.session_state[f"{key}-{word}"] for word in ("name", "note"))
     studies.note(database, study.study_id, text)
     studies.rename(database, study.study_id, name, acting.now())
-    return f"Name and notes of study {study.study_id} are saved."
+    return told
 
 
 def compare(database: Database, chosen: Sequence[Study]) -> None:
