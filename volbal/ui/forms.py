@@ -180,7 +180,7 @@ def _number_format(page: str, name: str, field: Field) -> dict[str, Any]:
     if name == "rebalance_ratio":
         # The only one that may be empty: it then follows the sizing.
         usual = value_text(DEFAULT_RATIOS[recalled(page, "sizing")])
-        number |= {"value": None, "placeholder": f"by sizing: {usual}"}
+        number |= {"value": None, "placeholder": usual}
     return number
 
 
