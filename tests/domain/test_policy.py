@@ -256,3 +256,11 @@ def test_every_field_but_after_hours_can_be_swept():
 
 def test_bounds_are_stated_for_every_number():
     assert set(policy_module.BOUNDS) == set(NUMBERS)
+
+
+def test_order_shares_are_what_the_rule_wishes_at_its_triggers():
+    # SPEC §3.2: of 19,700 it buys 1,015.48 at 97, of 20,300 it sells 9.56754 at 103.
+    assert Policy().order_shares == pytest.approx((9.56754 * 103 / 20_300, 1_015.48 / 19_700), 1e-5)
+    assert Policy(sizing="fixed_percentage").order_shares == pytest.approx((0.1, 0.1))
+    original = Policy(sizing="original", rebalance_ratio=0.5)
+    assert original.order_shares == pytest.approx((0.5 / 1.03, 0.5 / 0.97))

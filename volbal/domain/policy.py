@@ -155,16 +155,14 @@ class Policy:
 
     @property
     def order_shares(self) -> tuple[float, float]:
-        """What it sells and buys at its triggers, untrimmed: of equity; of the shares and of the
-        cash where sizing is fixed_percentage."""
-        up, down = self.trigger_up, self.trigger_down
-        match self.sizing:
-            case "proportional":
-                return self.ratio * up / (1.0 + up), self.ratio * down / (1.0 - down)
-            case "original":
-                return self.ratio / (1.0 + up), self.ratio / (1.0 - down)
-            case _:
-                return self.ratio, self.ratio
+        """What the rule wishes to sell and to buy at its triggers, untrimmed: of equity; of the
+        shares and of the cash where sizing is fixed_percentage."""
+        terms = self.terms
+        high, low = rule.sell_level(1.0, terms), rule.buy_level(1.0, terms)
+        # One unit of money, all in shares and all in cash, with an anchor of 1.
+        in_stock = rule.Cell(1.0 / high, 0.0, 0.0, 1.0, 0.0)
+        in_cash = rule.Cell(0.0, 1.0, 0.0, 1.0, 0.0)
+        return -rule.intend(high, in_stock, terms).wish, rule.intend(low, in_cash, terms).wish
 
     @property
     def terms(self) -> rule.Terms:

@@ -67,12 +67,15 @@ def far_anchor(anchor: Decimal, seen: Decimal, age: float) -> list[Doubt]:
     return [Doubt(sentence, {"anchor": float(seen)})]
 
 
-def far_price(typed: Decimal, seen: Decimal | None) -> str:
+def far_price(typed: float | None, seen: Decimal | None) -> str:
     """How far a typed price is from the last one `seen`; empty where that is not odd, none is
     known, or the price is none."""
-    if seen is None or typed <= 0 or abs(typed / seen - 1) <= FAR:
+    if typed is None or typed <= 0 or seen is None:
         return ""
-    distance = percent_change(typed / seen - 1, 0)
+    away = Decimal(repr(typed)) / seen - 1
+    if abs(away) <= FAR:
+        return ""
+    distance = percent_change(away, 0)
     return f"{price(typed)} is {distance} from the last price, {price(seen)}"
 
 

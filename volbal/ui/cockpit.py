@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -317,7 +316,9 @@ def _fill_form(
             help="Left empty: what the position's policy expects. Example: 0.10.",
         )
         asked = st.session_state.get(f"{base}-price")
-        acting.confirm(base, asked, _far_fill(position, asked), "a crash within the day")
+        acting.confirm(
+            base, asked, sanity.far_price(asked, position.reference_price), "a crash within the day"
+        )
         button.form_submit_button(
             "Record fill",
             key=base,
@@ -328,16 +329,12 @@ def _fill_form(
         )
 
 
-def _far_fill(position: Position, at: float | None) -> str:
-    """What is odd about the price of a fill, empty where nothing is."""
-    return sanity.far_price(Decimal(repr(at)), position.reference_price) if at else ""
-
-
 def _fill(database: Database, position: Position, order: OrderRecord, base: str) -> str:
     """Record it under a key that a second click, or another tab on the same state, shares."""
     at = acting.given("price", f"{base}-price")
     quantity, fee = (st.session_state[f"{base}-{name}"] for name in ("quantity", "fee"))
-    acting.require_confirmed("price", base, at, _far_fill(position, at))
+    doubted = sanity.far_price(at, position.reference_price)
+    acting.require_confirmed("price", base, at, doubted)
     quantity = order.left if quantity is None else quantity
     if fee is None:
         fee = trading.expected_fee(position.configuration.policy, at, quantity)

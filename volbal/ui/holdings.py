@@ -1,7 +1,6 @@
 """What a position holds and what happened to it, in tabs; only the open tab is computed."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -251,7 +250,8 @@ def _money_forms(database: Database, position: Position, lines: int) -> None:
             st.markdown("**Anchor**", help="Both triggers are measured from it.")
             _number("Anchor price", f"{token}-anchor", 1.0, "Per share. Example: 187.40.")
             asked = st.session_state.get(f"{token}-anchor")
-            acting.confirm(token, asked, _far_anchor(position, asked), "after a crash")
+            doubted = sanity.far_price(asked, position.reference_price)
+            acting.confirm(token, asked, doubted, "after a crash")
             _submit("Set anchor", token, _set_anchor, *about)
     with grid.container(border=True):
         token = acting.token(f"adjust-{position.position_id}")
@@ -273,10 +273,10 @@ def _money_forms(database: Database, position: Position, lines: int) -> None:
                 _number("New shares", f"{token}-new", 1.0, "Example: 4 in a split of 4 for 1.")
             with right:
                 _number("For old shares", f"{token}-old", 1.0, "Example: 1 in a split of 4 for 1.")
-            asked = [st.session_state.get(f"{token}-{name}") for name in ("new", "old")]
-            if None not in asked:
-                doubted = sanity.odd_split(*asked)
-                acting.confirm(token, asked[0], doubted, "shares of a company close to its end")
+            new, old = (st.session_state.get(f"{token}-{name}") for name in ("new", "old"))
+            if new is not None and old is not None:
+                doubted = sanity.odd_split(new, old)
+                acting.confirm(token, new, doubted, "shares of a company close to its end")
             _submit("Record split", token, _split, *about)
 
 
@@ -318,14 +318,10 @@ def _withdraw(token: str, database: Database, position_id: int) -> str:
 def _set_anchor(token: str, database: Database, position_id: int) -> str:
     at = acting.given("anchor_price", f"{token}-anchor")
     position = positions.find_position(database, position_id)
-    acting.require_confirmed("anchor_price", token, at, _far_anchor(position, at))
+    doubted = sanity.far_price(at, position.reference_price)
+    acting.require_confirmed("anchor_price", token, at, doubted)
     after = positions.set_anchor(database, position_id, at, acting.now())
     return f"The anchor is {price(after.balance.anchor or 0)} now."
-
-
-def _far_anchor(position: Position, at: float | None) -> str:
-    """What is odd about an anchor, empty where nothing is."""
-    return sanity.far_price(Decimal(repr(at)), position.reference_price) if at else ""
 
 
 def _adjust(token: str, database: Database, position_id: int) -> str:
